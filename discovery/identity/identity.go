@@ -1,0 +1,137 @@
+// Package identity holds this device's key and turns keys into device IDs.
+package identity
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/big"
+	"os"
+	"path/filepath"
+	"time"
+
+	"porchlight/discovery"
+)
+
+// Identity is the key of this installation and the certificate made from it. Safe for use by many goroutines.
+type Identity struct {
+	key  ed25519.PrivateKey
+	cert tls.Certificate
+	id   discovery.DeviceID
+}
+
+var (
+	// ErrMissing says that a home has data but no key: a new key would make this computer a stranger to everyone it knows.
+	ErrMissing = errors.New("the key of this computer is missing")
+	// ErrDamaged says that the key file does not hold a key.
+	ErrDamaged = errors.New("the key of this computer is damaged")
+)
+
+const (
+	keyFile = "device.key"
+	pemType = "PORCHLIGHT DEVICE KEY"
+)
+
+// FromSeed makes the identity of a 32-byte Ed25519 seed.
+func FromSeed(seed []byte) (*Identity, error) {
+	if len(seed) != ed25519.SeedSize {
+		return nil, ErrDamaged
+	}
+	key := ed25519.NewKeyFromSeed(seed)
+	cert, err := certificate(key)
+	if err != nil {
+		return nil, fmt.Errorf("make the certificate: %w", err)
+	}
+	return &Identity{key: key, cert: cert, id: discovery.IDOf(key.Public().(ed25519.PublicKey))}, nil
+}
+
+// Load reads the key kept in dir. If there is none and fresh is true (nothing else was stored for this home yet) it makes one;
+// if fresh is false it returns ErrMissing. The file is private to the user (0600; on Windows also wrapped by DPAPI).
+func Load(dir string, fresh bool) (*Identity, error) {
+	file := filepath.Join(dir, keyFile)
+	data, err := os.ReadFile(file)
+	switch {
+	case err == nil:
+		block, _ := pem.Decode(data)
+		if block == nil || block.Type != pemType {
+			return nil, fmt.Errorf("%s: %w", file, ErrDamaged)
+		}
+		seed, err := unwrap(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w: %w", file, ErrDamaged, err)
+		}
+		return FromSeed(seed)
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("read the device key: %w", err)
+	case !fresh:
+		return nil, fmt.Errorf("%s: %w", file, ErrMissing)
+	}
+	seed := make([]byte, ed25519.SeedSize)
+	rand.Read(seed) // never fails since Go 1.24
+	wrapped, err := wrap(seed)
+	if err != nil {
+		return nil, fmt.Errorf("protect the device key: %w", err)
+	}
+	if err := save(file, pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: wrapped})); err != nil {
+		return nil, fmt.Errorf("keep the device key: %w", err)
+	}
+	return FromSeed(seed)
+}
+
+// save writes the file so that a crash leaves either nothing or all of it.
+func save(file string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(file), ".device-*") // 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) //nolint:errcheck // gone already when all went well
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), file)
+}
+
+// ID returns the device ID.
+func (i *Identity) ID() discovery.DeviceID { return i.id }
+
+// Public returns the public key.
+func (i *Identity) Public() ed25519.PublicKey { return i.key.Public().(ed25519.PublicKey) }
+
+// Sign signs msg, which must begin with its domain string ("porchlight … v1\x00").
+func (i *Identity) Sign(msg []byte) []byte { return ed25519.Sign(i.key, msg) }
+
+// certificate wraps the key for TLS. Nothing in it but the key means anything, so it may be made anew at each start.
+func certificate(key ed25519.PrivateKey) (tls.Certificate, error) {
+	tmpl := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		Subject:      pkix.Name{CommonName: "porchlight"},
+		NotBefore:    time.Unix(0, 0),
+		NotAfter:     time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC),
+		KeyUsage:     x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+		DNSNames:     []string{"porchlight"},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, key.Public(), key)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, nil
+}
+
+// Install returns a value that tells two copies of one identity apart: a digest of the machine's own ID and the home's path.
+// It is random-looking, the same at every start, and says nothing about the machine to others.
+func Install(id discovery.DeviceID, machine, home string) string {
+	h := sha256.New()
+	fmt.Fprintf(h, "porchlight install v1\x00%s\x00%s\x00%s", id.Hex(), machine, home)
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}

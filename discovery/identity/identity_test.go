@@ -1,0 +1,182 @@
+package identity
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+
+	"porchlight/discovery"
+)
+
+func seed(from byte) []byte {
+	b := make([]byte, 32)
+	for i := range b {
+		b[i] = from + byte(i)
+	}
+	return b
+}
+
+func device(t *testing.T, from byte) *Identity {
+	t.Helper()
+	i, err := FromSeed(seed(from))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return i
+}
+
+// shake runs one handshake and returns both results.
+func shake(t *testing.T, server, client *tls.Config) (serverErr, clientErr error, state tls.ConnectionState) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	done := make(chan error, 1)
+	go func() {
+		c, err := ln.Accept()
+		if err != nil {
+			done <- err
+			return
+		}
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(5 * time.Second))
+		s := tls.Server(c, server)
+		err = s.Handshake()
+		if err == nil {
+			_, err = s.Write([]byte{1})
+		}
+		done <- err
+	}()
+	c, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(5 * time.Second))
+	tc := tls.Client(c, client)
+	clientErr = tc.Handshake()
+	if clientErr == nil { // in TLS 1.3 the server's refusal arrives with the first read
+		_, clientErr = tc.Read(make([]byte, 1))
+	}
+	if clientErr != nil {
+		c.Close()
+	}
+	return <-done, clientErr, tc.ConnectionState()
+}
+
+func TestHandshake(t *testing.T) {
+	a, b := device(t, 0), device(t, 0x20)
+	want := a.ID()
+	se, ce, cs := shake(t, a.TLS(nil), b.TLS(&want))
+	if se != nil || ce != nil {
+		t.Fatal(se, ce)
+	}
+	id, err := PeerID(cs)
+	if err != nil || id != a.ID() {
+		t.Error(id, err)
+	}
+	if cs.CurveID != tls.X25519MLKEM768 {
+		t.Errorf("key exchange %v, want the post-quantum hybrid", cs.CurveID)
+	}
+	if _, err := Exporter(cs); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestRefusals holds the seven peers a device must refuse.
+func TestRefusals(t *testing.T) {
+	a, b, c := device(t, 0), device(t, 0x20), device(t, 0x40)
+	wantC := c.ID()
+	change := func(f func(*tls.Config)) *tls.Config {
+		cfg := b.TLS(nil)
+		f(cfg)
+		return cfg
+	}
+	for _, tt := range []struct {
+		name   string
+		client *tls.Config
+	}{
+		{"wrong device", b.TLS(&wantC)},
+		{"no client certificate", change(func(c *tls.Config) { c.Certificates = nil })},
+		{"no ALPN", change(func(c *tls.Config) { c.NextProtos = nil; c.VerifyConnection = nil })},
+		{"other ALPN", change(func(c *tls.Config) { c.NextProtos = []string{"http/1.1"}; c.VerifyConnection = nil })},
+		{"TLS 1.2", change(func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS12, tls.VersionTLS12 })},
+		{"ECDSA certificate", change(func(c *tls.Config) { c.Certificates = []tls.Certificate{ecdsaCert(t)} })},
+		{"two certificates", change(func(c *tls.Config) {
+			two := c.Certificates[0]
+			two.Certificate = [][]byte{two.Certificate[0], two.Certificate[0]}
+			c.Certificates = []tls.Certificate{two}
+		})},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			se, ce, _ := shake(t, a.TLS(nil), tt.client)
+			if tt.name == "wrong device" {
+				if !errors.Is(ce, ErrOtherDevice) {
+					t.Errorf("client says %v", ce)
+				}
+				return
+			}
+			if se == nil {
+				t.Error("the server let it in")
+			}
+		})
+	}
+}
+
+func ecdsaCert(t *testing.T) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+func TestLoad(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := Load(dir, false); !errors.Is(err, ErrMissing) {
+		t.Errorf("a home with data and no key: %v", err)
+	}
+	first, err := Load(dir, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := Load(dir, false)
+	if err != nil || again.ID() != first.ID() {
+		t.Errorf("loaded again: %v", err)
+	}
+	file := filepath.Join(dir, keyFile)
+	if st, err := os.Stat(file); err != nil || runtime.GOOS != "windows" && st.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v %v", st.Mode(), err)
+	}
+	if err := os.WriteFile(file, []byte("nonsense"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(dir, true); !errors.Is(err, ErrDamaged) {
+		t.Errorf("a damaged key was not told: %v", err)
+	}
+}
+
+func TestInstall(t *testing.T) {
+	id := discovery.DeviceID{1}
+	if Install(id, "m1", "/a") == Install(id, "m2", "/a") || Install(id, "m1", "/a") != Install(id, "m1", "/a") {
+		t.Error("install values do not tell machines apart")
+	}
+}
