@@ -122,3 +122,11 @@ func (s Sort) Valid() bool {
 	}
 	return false
 }
+
+// Offer is a share as a neighbour sees it: no path, nothing local.
+type Offer struct {
+	ID   ID
+	Kind Kind
+	Name string
+	Away bool // the folder or drive is not there right now
+}

@@ -1,0 +1,16 @@
+package transfer
+
+import "errors"
+
+// What can go wrong with the far side. The wire carries these as kinds; words for people are made where they are shown.
+var (
+	ErrAway        = errors.New("the other computer cannot be reached")
+	ErrGone        = errors.New("not there, or not allowed") // the two look the same on purpose
+	ErrBusy        = errors.New("the other computer is busy")
+	ErrChanged     = errors.New("the file changed")
+	ErrFull        = errors.New("no space left")
+	ErrBroken      = errors.New("the other computer could not read its own data")
+	ErrUnsupported = errors.New("the other computer cannot do that")
+	ErrLimit       = errors.New("over a limit")
+	ErrProtocol    = errors.New("the other computer answered in an unexpected way")
+)
