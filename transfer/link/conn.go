@@ -1,0 +1,200 @@
+// Package link makes and accepts authenticated connections.
+//
+// A connection is TCP, TLS 1.3 with both keys shown (discovery/identity), and HTTP/1.1 inside. Whichever side dials,
+// the first request on it is a hello; rights are decided by the device that the handshake proved and nothing else.
+package link
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+
+	"porchlight/discovery"
+	"porchlight/discovery/identity"
+	"porchlight/transfer/wire"
+)
+
+// Conn is a connection whose other side is proven. net/http never sees the *tls.Conn: its server would close a protocol
+// that is not http/1.x, its transport would start a second handshake.
+type Conn struct {
+	*tls.Conn
+	cork    *cork
+	Session *Session
+	left    []byte // read too much by whoever had the connection before
+	closed  sync.Once
+	onClose func()
+}
+
+// Session is what is known about the other side of one connection; it dies with it.
+type Session struct {
+	ID       discovery.DeviceID
+	Exporter []byte // 32 bytes that bind proofs to this connection
+	Remote   netip.AddrPort
+	Reversed bool // the other side lent us this connection, or we lent it: dialled by the side that serves
+
+	requests atomic.Int64
+	used     chan struct{} // closed by the second request: a lent connection is in use
+	gone     chan struct{} // closed with the connection
+
+	mu    sync.Mutex // guards the field below
+	hello *wire.Hello
+}
+
+// Hello returns the other side's hello, false before it came.
+func (s *Session) Hello() (wire.Hello, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.hello == nil {
+		return wire.Hello{}, false
+	}
+	return *s.hello, true
+}
+
+// SetHello notes the other side's hello. The caller has checked it.
+func (s *Session) SetHello(h wire.Hello) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hello = &h
+}
+
+// Request counts a request; the server calls it for each.
+func (s *Session) Request() {
+	if s.requests.Add(1) == 2 {
+		close(s.used)
+	}
+}
+
+// Gone is closed with the connection.
+func (s *Session) Gone() <-chan struct{} { return s.gone }
+
+type sessionKey struct{}
+
+// WithSession is the ConnContext of a server of this package's connections.
+func WithSession(ctx context.Context, c net.Conn) context.Context {
+	if c, ok := c.(*Conn); ok {
+		return context.WithValue(ctx, sessionKey{}, c.Session)
+	}
+	return ctx
+}
+
+// SessionOf returns the session of the connection a request came over; nil if it came over none of ours.
+func SessionOf(ctx context.Context) *Session {
+	s, _ := ctx.Value(sessionKey{}).(*Session)
+	return s
+}
+
+// newConn wraps a connection whose handshake is done.
+func newConn(t *tls.Conn, k *cork) (*Conn, error) {
+	cs := t.ConnectionState()
+	id, err := identity.PeerID(cs)
+	if err != nil {
+		return nil, err
+	}
+	exp, err := identity.Exporter(cs)
+	if err != nil {
+		return nil, err
+	}
+	s := &Session{ID: id, Exporter: exp, used: make(chan struct{}), gone: make(chan struct{})}
+	if a, ok := t.RemoteAddr().(*net.TCPAddr); ok {
+		s.Remote = unmap(a.AddrPort())
+	}
+	return &Conn{Conn: t, cork: k, Session: s}, nil
+}
+
+// again gives the connection a new session, for its second life the other way round.
+func (c *Conn) again() {
+	old := c.Session
+	c.Session = &Session{ID: old.ID, Exporter: old.Exporter, Remote: old.Remote, Reversed: true, used: make(chan struct{}), gone: make(chan struct{})}
+}
+
+// Read reads what a previous reader left over first.
+func (c *Conn) Read(p []byte) (int, error) {
+	if len(c.left) > 0 {
+		n := copy(p, c.left)
+		c.left = c.left[n:]
+		return n, nil
+	}
+	return c.Conn.Read(p)
+}
+
+// Write sends p in as few system calls as possible: the TLS records of one call leave together.
+func (c *Conn) Write(p []byte) (int, error) { return c.cork.together(c.Conn, p) }
+
+// Close closes the connection, once.
+func (c *Conn) Close() (err error) {
+	c.closed.Do(func() {
+		// No close_notify: it could wait behind a full send buffer, and every answer carries its own end.
+		err = c.cork.Conn.Close()
+		close(c.Session.gone)
+		if c.onClose != nil {
+			c.onClose()
+		}
+	})
+	return err
+}
+
+// corkSize is how much of one Write is joined before it goes to the kernel. Records of 16 KiB written one by one cost
+// a system call each; on two cores joining eight of them raised a single stream from 0.60 to 0.75 of raw TLS.
+const corkSize = 128 << 10
+
+// cork is the connection under TLS. While one Write of the layer above runs it joins what TLS writes.
+type cork struct {
+	net.Conn
+	mu  sync.Mutex // guards the fields below
+	on  bool
+	buf []byte
+}
+
+func (k *cork) together(t *tls.Conn, p []byte) (int, error) {
+	if len(p) <= 16<<10 {
+		return t.Write(p)
+	}
+	k.mu.Lock()
+	k.on = true
+	if k.buf == nil {
+		k.buf = make([]byte, 0, corkSize+17<<10)
+	}
+	k.mu.Unlock()
+	n, err := t.Write(p)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.on = false
+	if ferr := k.flush(); err == nil {
+		err = ferr
+	}
+	return n, err
+}
+
+// Write is called by TLS with one record at a time.
+func (k *cork) Write(b []byte) (int, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.on {
+		if err := k.flush(); err != nil {
+			return 0, err
+		}
+		return k.Conn.Write(b)
+	}
+	k.buf = append(k.buf, b...)
+	if len(k.buf) >= corkSize {
+		if err := k.flush(); err != nil {
+			return 0, err
+		}
+	}
+	return len(b), nil
+}
+
+func (k *cork) flush() error {
+	if len(k.buf) == 0 {
+		return nil
+	}
+	_, err := k.Conn.Write(k.buf)
+	k.buf = k.buf[:0]
+	return err
+}
+
+// unmap turns an IPv4 address in IPv6 clothes into plain IPv4, so that one host has one form.
+func unmap(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
