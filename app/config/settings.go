@@ -1,0 +1,155 @@
+package config
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"porchlight/discovery"
+)
+
+// Themes of the window.
+const (
+	ThemeSystem = ""
+	ThemeLight  = "light"
+	ThemeDark   = "dark"
+)
+
+// Settings is what the user decided for one home. A value. Fields of the file this version does not know are kept.
+type Settings struct {
+	Name         string            `json:"name"`      // of this device, 1 to 64 bytes
+	Workgroup    string            `json:"workgroup"` // the open workgroup
+	Network      discovery.Network `json:"network"`
+	Downloads    string            `json:"downloads"`          // absolute; where pulls go unless told otherwise
+	Port         int               `json:"port,omitempty"`     // TCP; 0 means discovery.DefaultPort or any
+	Theme        string            `json:"theme,omitempty"`    // ThemeSystem, ThemeLight or ThemeDark
+	Language     string            `json:"language,omitempty"` // "en", "de"; empty: the system's
+	Scale        float32           `json:"scale,omitempty"`    // of the window; 0 means the system's
+	FirstRunDone bool              `json:"first_run_done,omitempty"`
+	KeepRunning  bool              `json:"keep_running,omitempty"` // go on sharing when the window is closed
+
+	unknown map[string]json.RawMessage
+}
+
+// Defaults returns the settings of a user who has decided nothing: the computer's name, WORKGROUP, a home network,
+// and a folder of its own among the downloads.
+func Defaults(d Dirs) Settings {
+	host, err := os.Hostname()
+	if err != nil {
+		host = ""
+	}
+	return Settings{
+		Name:      legalName(host),
+		Workgroup: discovery.DefaultWorkgroup,
+		Network:   discovery.Home,
+		Downloads: filepath.Join(d.Downloads, "Porchlight"),
+	}
+}
+
+// legalName makes a device name out of a host name: the part before the first dot, what CheckName refuses left out, cut to size.
+func legalName(host string) string {
+	if first, _, ok := strings.Cut(host, "."); ok && first != "" {
+		host = first
+	}
+	name := strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || unicode.IsControl(r) || discovery.IsBidi(r) {
+			return -1
+		}
+		return r
+	}, host)
+	for len(name) > discovery.MaxName {
+		_, n := utf8.DecodeLastRuneInString(name)
+		name = name[:len(name)-n]
+	}
+	if name = strings.TrimSpace(name); discovery.CheckName(name) != nil {
+		return "Computer"
+	}
+	return name
+}
+
+// Check reports the first field that is out of its rules.
+func (s Settings) Check() error {
+	switch {
+	case discovery.CheckName(s.Name) != nil:
+		return fmt.Errorf("device name: %w", discovery.ErrName)
+	case discovery.CheckName(s.Workgroup) != nil:
+		return fmt.Errorf("workgroup: %w", discovery.ErrName)
+	case !s.Network.Valid():
+		return fmt.Errorf("network %q is none of home, office and public", s.Network)
+	case !filepath.IsAbs(s.Downloads):
+		return errors.New("the folder for downloads must be an absolute path")
+	case s.Port < 0 || s.Port > 65535:
+		return errors.New("port must be between 0 and 65535")
+	}
+	return nil
+}
+
+// mend replaces each value out of its rules (the file may be edited by hand) by its default. An unreadable network is the
+// careful one: it may have been public.
+func (s *Settings) mend(def Settings) {
+	if discovery.CheckName(s.Name) != nil {
+		s.Name = def.Name
+	}
+	if discovery.CheckName(s.Workgroup) != nil {
+		s.Workgroup = def.Workgroup
+	}
+	if s.Network != "" && !s.Network.Valid() {
+		s.Network = discovery.Public
+	}
+	if s.Network == "" {
+		s.Network = def.Network
+	}
+	if !filepath.IsAbs(s.Downloads) {
+		s.Downloads = def.Downloads
+	}
+	if s.Port < 0 || s.Port > 65535 {
+		s.Port = 0
+	}
+	if s.Theme != ThemeLight && s.Theme != ThemeDark {
+		s.Theme = ThemeSystem
+	}
+	if s.Scale < 0 || s.Scale > 4 {
+		s.Scale = 0
+	}
+}
+
+// plain has the fields of Settings and none of its methods.
+type plain Settings
+
+// MarshalJSON writes the known fields over the unknown ones.
+func (s Settings) MarshalJSON() ([]byte, error) {
+	data, err := json.Marshal(plain(s))
+	if err != nil || len(s.unknown) == 0 {
+		return data, err
+	}
+	all := map[string]json.RawMessage{}
+	for k, v := range s.unknown {
+		all[k] = v
+	}
+	if err := json.Unmarshal(data, &all); err != nil {
+		return nil, err
+	}
+	return json.Marshal(all)
+}
+
+// UnmarshalJSON reads the known fields and keeps the others.
+func (s *Settings) UnmarshalJSON(data []byte) error {
+	var p plain
+	if err := json.Unmarshal(data, &p); err != nil {
+		return err
+	}
+	p.unknown = nil
+	if err := json.Unmarshal(data, &p.unknown); err != nil {
+		return err
+	}
+	for _, name := range []string{"name", "workgroup", "network", "downloads", "port", "theme", "language", "scale", "first_run_done", "keep_running"} {
+		delete(p.unknown, name)
+	}
+	*s = Settings(p)
+	return nil
+}

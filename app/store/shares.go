@@ -1,0 +1,65 @@
+package store
+
+import (
+	"database/sql"
+	"time"
+
+	"porchlight/share"
+)
+
+// Shares is what this device offers: the store of the catalogue.
+type Shares struct{ db *DB }
+
+// Shares returns the part of the database that keeps shares.
+func (d *DB) Shares() Shares { return Shares{d} }
+
+// Shares returns all shares, the oldest first.
+func (s Shares) Shares() ([]share.Share, error) {
+	var all []share.Share
+	err := s.db.rows("read the shares", "SELECT id, kind, name, path, added FROM shares ORDER BY added, id", func(r *sql.Rows) error {
+		var sh share.Share
+		var id, path []byte
+		var added int64
+		if err := r.Scan(&id, &sh.Kind, &sh.Name, &path, &added); err != nil {
+			return err
+		}
+		if len(id) != len(sh.ID) {
+			return ErrDamaged
+		}
+		sh.ID, sh.Path, sh.Added = share.ID(id), string(path), fromNanos(added)
+		all = append(all, sh)
+		return nil
+	})
+	return all, err
+}
+
+// PutShare keeps a share, replacing the one of its ID.
+func (s Shares) PutShare(sh share.Share) error {
+	return s.db.tx("keep the share", func(tx *sql.Tx) error {
+		_, err := tx.Exec("INSERT OR REPLACE INTO shares (id, kind, name, path, added) VALUES (?,?,?,?,?)",
+			sh.ID[:], sh.Kind, sh.Name, []byte(sh.Path), nanos(sh.Added))
+		return err
+	})
+}
+
+// DeleteShare forgets a share; it is no error if there is none.
+func (s Shares) DeleteShare(id share.ID) error {
+	return s.db.tx("forget the share", func(tx *sql.Tx) error {
+		_, err := tx.Exec("DELETE FROM shares WHERE id=?", id[:])
+		return err
+	})
+}
+
+func nanos(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
+}
+
+func fromNanos(n int64) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, n).UTC()
+}

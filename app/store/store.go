@@ -1,0 +1,225 @@
+// Package store keeps the engine's state in one embedded database.
+//
+// It is the only door to SQLite. Small types, one for each part of the engine, have the method sets of the Store
+// interfaces declared in catalogue, presence, content and download. All of them may be used by many goroutines; each call
+// ends within the busy timeout plus the time of its own disk access, so none takes a context.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"porchlight/transfer"
+)
+
+var (
+	// ErrNewer says that a newer version of the program made the database. Nothing in it was touched.
+	ErrNewer = errors.New("the database was made by a newer version of Porchlight")
+	// ErrDamaged says that the file, or a part of it, is not a whole database.
+	ErrDamaged = errors.New("the database is damaged")
+)
+
+// Config of a DB. The zero value works.
+type Config struct {
+	Log       *slog.Logger // nothing is logged if nil
+	MaxLayers int          // rows of piece hashes kept; 200,000 if zero
+	MaxPieces int64        // bytes of piece hashes kept; 256 MiB (the hashes of 8 TiB of files) if zero
+}
+
+// DB is an open database.
+type DB struct {
+	path string
+	log  *slog.Logger
+	lost *Damage // nil unless the file was damaged when it was opened
+	// state syncs each commit: a share somebody removed must not come back after a power cut.
+	// cache does not: piece hashes are many, and lost ones are made again; progress of a job likewise.
+	state, cache *sql.DB
+
+	jobs   kept       // what the file has of the jobs
+	write  sync.Mutex // held by each writer: SQLite has one, and would poll for its turn
+	layers layerCount // guarded by write
+}
+
+// Open opens the database at path and makes it if there is none, and brings an older schema up to date after copying the
+// file to path.before-vN. It returns ErrNewer for a file it must not touch. A damaged file is set aside, what can be read
+// of it goes into a new one, and Health tells. The caller holds the lock of the home.
+func Open(ctx context.Context, path string, cfg Config) (*DB, error) {
+	return open(ctx, path, cfg, migrations())
+}
+
+func open(ctx context.Context, path string, cfg Config, steps []string) (*DB, error) {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("open the database: %w", err)
+	}
+	d, err := openWhole(ctx, abs, cfg, steps)
+	if errors.Is(err, ErrDamaged) {
+		d, err = rebuild(ctx, abs, cfg, steps, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open the database %s: %w", abs, err)
+	}
+	return d, nil
+}
+
+// openWhole opens a file that is in order.
+func openWhole(ctx context.Context, path string, cfg Config, steps []string) (_ *DB, err error) {
+	if err := private(path); err != nil {
+		return nil, err
+	}
+	d := &DB{path: path, log: cfg.Log, jobs: kept{of: map[transfer.JobID]keptJob{}}, layers: layerCount{maxRows: cfg.MaxLayers, maxBytes: cfg.MaxPieces}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, d.Close())
+		}
+	}()
+	if d.state, err = sql.Open("sqlite", dsn(path, "synchronous(FULL)")); err != nil {
+		return nil, err
+	}
+	d.state.SetMaxOpenConns(1) // pragmas belong to the connection, and one is plenty for a few rows a second
+	if err := d.migrate(ctx, steps); err != nil {
+		return nil, explain(err)
+	}
+	mode := "WAL"
+	if onNetwork(filepath.Dir(path)) {
+		mode = "DELETE" // WAL needs memory shared by all who have the file open, which network file systems do not give
+	}
+	if _, err := d.state.ExecContext(ctx, "PRAGMA journal_mode="+mode); err != nil {
+		return nil, explain(err)
+	}
+	if d.cache, err = sql.Open("sqlite", dsn(path, "synchronous(NORMAL)")); err != nil {
+		return nil, err
+	}
+	d.cache.SetMaxOpenConns(1)
+	if err := d.layers.start(ctx, d.cache); err != nil {
+		return nil, explain(err)
+	}
+	return d, nil
+}
+
+// kept remembers what the file has of the jobs. Safe for concurrent use.
+type kept struct {
+	mu sync.Mutex // guards the field below
+	of map[transfer.JobID]keptJob
+}
+
+func (k *kept) get(id transfer.JobID) (keptJob, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	j, ok := k.of[id]
+	return j, ok
+}
+
+func (k *kept) put(id transfer.JobID, j keptJob) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.of[id] = j
+}
+
+func (k *kept) drop(id transfer.JobID) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.of, id)
+}
+
+// Close writes what is pending and closes the file.
+func (d *DB) Close() error {
+	var errs []error
+	for _, db := range []*sql.DB{d.cache, d.state} {
+		if db != nil {
+			errs = append(errs, db.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Path returns where the database lies.
+func (d *DB) Path() string { return d.path }
+
+// dsn escapes the path: a home may have '?' or '#' in its name.
+func dsn(path, sync string) string {
+	p := filepath.ToSlash(path)
+	if !strings.HasPrefix(p, "/") {
+		p = "/" + p // C:/home
+	}
+	u := url.URL{Scheme: "file", Path: p, RawQuery: url.Values{
+		"_pragma": {"busy_timeout(5000)", sync, "trusted_schema(0)"},
+		"_txlock": {"immediate"},
+	}.Encode()}
+	return u.String()
+}
+
+// private makes the file with nobody else's access before SQLite would make it with the usual one.
+func private(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// tx runs f in one transaction of the state; its error undoes everything.
+func (d *DB) tx(what string, f func(*sql.Tx) error) error { return d.txOn(d.state, what, f) }
+
+func (d *DB) txOn(db *sql.DB, what string, f func(*sql.Tx) error) error {
+	d.write.Lock()
+	defer d.write.Unlock()
+	t, err := db.Begin()
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, explain(err))
+	}
+	if err := f(t); err != nil {
+		return errors.Join(fmt.Errorf("%s: %w", what, explain(err)), t.Rollback())
+	}
+	if err := t.Commit(); err != nil {
+		return fmt.Errorf("%s: %w", what, explain(err))
+	}
+	return nil
+}
+
+// rows runs a query of the state and hands each row to scan.
+func (d *DB) rows(what, query string, scan func(*sql.Rows) error) error {
+	rows, err := d.state.Query(query)
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, explain(err))
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return fmt.Errorf("%s: %w", what, explain(err))
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("%s: %w", what, explain(err))
+	}
+	return nil
+}
+
+// explain adds the meaning of SQLite's codes a caller decides on.
+func explain(err error) error {
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	switch e.Code() & 0xff {
+	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	case sqlite3.SQLITE_FULL:
+		return fmt.Errorf("%w: %w", transfer.ErrFull, err)
+	}
+	return err
+}

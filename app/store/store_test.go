@@ -1,0 +1,369 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"porchlight/discovery"
+	"porchlight/share"
+	"porchlight/share/content"
+	"porchlight/transfer"
+)
+
+var _ content.Store = Layers{}
+
+func logTo(t *testing.T) *slog.Logger { return slog.New(slog.NewTextHandler(t.Output(), nil)) }
+
+func openTest(t *testing.T, path string, cfg Config) *DB {
+	t.Helper()
+	cfg.Log = logTo(t)
+	d, err := Open(t.Context(), path, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closeTest(t, d) })
+	return d
+}
+
+func closeTest(t *testing.T, d *DB) {
+	t.Helper()
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// must returns the value, or ends the test.
+func must[T any](v T, err error) func(*testing.T) T {
+	return func(t *testing.T) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+func no(t *testing.T, errs ...error) {
+	t.Helper()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+var (
+	day   = time.Date(2026, 5, 1, 12, 0, 0, 123456789, time.UTC)
+	music = share.Share{ID: share.ID{1}, Kind: share.Folder, Name: "Müsik", Path: "/home/\xff/mu?sic", Added: day}
+	docs  = share.Share{ID: share.ID{2}, Kind: share.Drive, Name: "Docs", Path: "/docs", Added: day.Add(time.Hour)}
+)
+
+func TestSharesRound(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a?b#c%20", "porchlight.db")
+	no(t, os.Mkdir(filepath.Dir(path), 0o700))
+	d := openTest(t, path, Config{})
+	s := d.Shares()
+	no(t, s.PutShare(docs), s.PutShare(music), s.PutShare(music))
+	if got := must(s.Shares())(t); !cmp.Equal(got, []share.Share{music, docs}) {
+		t.Error(cmp.Diff(got, []share.Share{music, docs}))
+	}
+	named := music
+	named.Name = "Songs"
+	no(t, s.PutShare(named), s.DeleteShare(docs.ID), s.DeleteShare(share.ID{9}))
+	closeTest(t, d)
+	again := openTest(t, path, Config{})
+	if got := must(again.Shares().Shares())(t); !cmp.Equal(got, []share.Share{named}) {
+		t.Error("after opening again:", got)
+	}
+	if again.Health() != nil || again.Damage() != nil {
+		t.Error(again.Health())
+	}
+	if fi, err := os.Stat(path); err != nil || os.PathSeparator == '/' && fi.Mode().Perm() != 0o600 {
+		t.Error("open to others:", fi.Mode(), err)
+	}
+}
+
+func TestPeersRound(t *testing.T) {
+	d := openTest(t, filepath.Join(t.TempDir(), "p.db"), Config{})
+	p := discovery.Peer{
+		ID: discovery.DeviceID{7}, Name: "bo", FirstName: "bob", Workgroup: "HOME", State: discovery.Online,
+		Addresses: []netip.AddrPort{netip.MustParseAddrPort("[fe80::1%eth0]:47470"), netip.MustParseAddrPort("192.0.2.4:47470"), netip.MustParseAddrPort("169.254.1.1:1")},
+		Install:   "abc", Caps: []string{"pack"}, FirstSeen: day, LastSeen: day.Add(time.Second), Manual: true, Version: "1", DialBack: true,
+	}
+	bare := discovery.Peer{ID: discovery.DeviceID{8}, FirstSeen: day.Add(time.Hour)}
+	no(t, d.Peers().PutPeer(bare), d.Peers().PutPeer(p))
+	want := p
+	want.State, want.Addresses = discovery.Offline, p.Addresses[1:2]
+	bare.State = discovery.Offline
+	got := must(d.Peers().Peers())(t)
+	if diff := cmp.Diff([]discovery.Peer{want, bare}, got, cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b }), cmpopts.EquateEmpty()); diff != "" {
+		t.Error(diff)
+	}
+	no(t, d.Peers().DeletePeer(p.ID))
+	if got := must(d.Peers().Peers())(t); len(got) != 1 {
+		t.Error(got)
+	}
+}
+
+func TestJobsRound(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "p.db")
+	d := openTest(t, path, Config{})
+	j := d.Jobs()
+	for want := transfer.JobID(1); want < 4; want++ {
+		if id := must(j.NextJob())(t); id != want {
+			t.Errorf("number %d, want %d", id, want)
+		}
+	}
+	job := transfer.Job{
+		ID: 3, From: "bo", Title: "a", State: transfer.Running, Total: 10, Created: day, Result: "/in/\xfe",
+		Request:  transfer.Request{Source: discovery.DeviceID{1}, Share: share.ID{2}, ShareName: "Music", Paths: []share.Path{"", "a/b"}, Into: "/in/\xff", Check: true},
+		Problems: []transfer.Problem{{Path: "a/b", Trouble: transfer.NameTrouble, As: "b_"}},
+	}
+	no(t, j.PutJob(job))
+	job.Bytes, job.Rate = 5, 100 // progress
+	no(t, j.PutJob(job))
+	job.State, job.Bytes, job.Ended = transfer.Done, 10, day.Add(time.Minute)
+	no(t, j.PutJob(job))
+	closeTest(t, d)
+	d = openTest(t, path, Config{})
+	if got := must(d.Jobs().Jobs())(t); !cmp.Equal(got, []transfer.Job{job}) {
+		t.Error(cmp.Diff(got, []transfer.Job{job}))
+	}
+	no(t, d.Jobs().DeleteJob(3))
+	if id := must(d.Jobs().NextJob())(t); id != 4 {
+		t.Error("number given out twice:", id)
+	}
+	no(t, d.Jobs().PutJob(job)) // after a deletion, whole again
+	if got := must(d.Jobs().Jobs())(t); len(got) != 1 || got[0].Request.Into != job.Request.Into {
+		t.Error(got)
+	}
+}
+
+func TestUnreadableJobIsLeftOut(t *testing.T) {
+	d := openTest(t, filepath.Join(t.TempDir(), "p.db"), Config{})
+	no(t, d.Jobs().PutJob(transfer.Job{ID: 1}), d.Jobs().PutJob(transfer.Job{ID: 2}))
+	if _, err := d.state.Exec("UPDATE jobs SET body='{' WHERE id=1"); err != nil {
+		t.Fatal(err)
+	}
+	if got := must(d.Jobs().Jobs())(t); len(got) != 1 || got[0].ID != 2 {
+		t.Error(got)
+	}
+}
+
+func TestLayersAreBounded(t *testing.T) {
+	d := openTest(t, filepath.Join(t.TempDir(), "p.db"), Config{MaxLayers: 20})
+	l := d.Layers()
+	two := content.Layer{Size: 2 << 20, Root: content.Hash{1}, Pieces: []content.Hash{{2}, {3}}}
+	for i := range 50 {
+		no(t, l.PutLayer(share.Version{byte(i)}, two))
+	}
+	one := content.Layer{Size: 5, Root: content.Hash{9}}
+	no(t, l.PutLayer(share.Version{99}, one))
+	var rows int
+	no(t, d.cache.QueryRow("SELECT count(*) FROM layers").Scan(&rows))
+	if rows > 20 || rows < 15 {
+		t.Errorf("%d rows of at most 20", rows)
+	}
+	for v, want := range map[byte]*content.Layer{49: &two, 99: &one, 0: nil} {
+		got, ok, err := l.Layer(share.Version{v})
+		if err != nil || ok != (want != nil) || ok && !cmp.Equal(got, *want) {
+			t.Errorf("layer %d: %v %v %v", v, got, ok, err)
+		}
+	}
+}
+
+func TestLayersAreBoundedByBytes(t *testing.T) {
+	d := openTest(t, filepath.Join(t.TempDir(), "p.db"), Config{MaxPieces: 32 * 100})
+	for i := range 30 {
+		no(t, d.Layers().PutLayer(share.Version{byte(i)}, content.Layer{Pieces: make([]content.Hash, 10)}))
+	}
+	var n int64
+	no(t, d.cache.QueryRow("SELECT sum(length(pieces)) FROM layers").Scan(&n))
+	if n > 32*100 || n < 32*50 {
+		t.Errorf("%d bytes", n)
+	}
+}
+
+func TestManyWritersAtOnce(t *testing.T) {
+	d := openTest(t, filepath.Join(t.TempDir(), "p.db"), Config{})
+	var wg sync.WaitGroup
+	for i := range 4 {
+		wg.Go(func() {
+			for n := range 10 {
+				if err := errors.Join(
+					d.Jobs().PutJob(transfer.Job{ID: transfer.JobID(i + 1), State: transfer.Running, Bytes: int64(n)}),
+					d.Layers().PutLayer(share.Version{byte(i), byte(n)}, content.Layer{Size: 1}),
+				); err != nil {
+					t.Error(err)
+				}
+				if _, err := d.Jobs().Jobs(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if got := must(d.Jobs().Jobs())(t); len(got) != 4 || got[0].Bytes != 9 {
+		t.Error(got)
+	}
+}
+
+func TestMigrationKeepsACopy(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "p.db")
+	d := openTest(t, path, Config{})
+	no(t, d.Shares().PutShare(music))
+	closeTest(t, d)
+
+	bad := append(migrations(), "ALTER TABLE shares ADD COLUMN note TEXT; SELECT nonsense FROM nowhere")
+	if _, err := open(t.Context(), path, Config{}, bad); err == nil {
+		t.Fatal("a step that fails was taken")
+	}
+	d = openTest(t, path, Config{}) // nothing of the failed step is there
+	closeTest(t, d)
+
+	good := append(migrations(), "ALTER TABLE shares ADD COLUMN note TEXT NOT NULL DEFAULT 'x'")
+	d, err := open(t.Context(), path, Config{Log: logTo(t)}, good)
+	no(t, err)
+	if got := must(d.Shares().Shares())(t); !cmp.Equal(got, []share.Share{music}) {
+		t.Error(got)
+	}
+	closeTest(t, d)
+
+	var newer error
+	if _, newer = Open(t.Context(), path, Config{}); !errors.Is(newer, ErrNewer) || !strings.Contains(newer.Error(), "schema 2, known up to 1") {
+		t.Error("a newer file:", newer)
+	}
+	if v := userVersion(t, path); v != 2 {
+		t.Error("a newer file was touched:", v)
+	}
+	if v := userVersion(t, path+".before-v2"); v != 1 {
+		t.Error("the copy has schema", v)
+	}
+	copied := openTest(t, path+".before-v2", Config{})
+	if got := must(copied.Shares().Shares())(t); !cmp.Equal(got, []share.Share{music}) {
+		t.Error("in the copy:", got)
+	}
+}
+
+func userVersion(t *testing.T, path string) (v int) {
+	t.Helper()
+	db, err := sql.Open("sqlite", dsn(path, "query_only(1)"))
+	no(t, err)
+	defer db.Close()
+	no(t, db.QueryRow("PRAGMA user_version").Scan(&v))
+	return v
+}
+
+// filled makes a database with something in every table and returns its path.
+func filled(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "p.db")
+	d, err := Open(t.Context(), path, Config{})
+	no(t, err)
+	no(t, d.Shares().PutShare(music), d.Peers().PutPeer(discovery.Peer{ID: discovery.DeviceID{1}, Name: "bo"}))
+	for range 5 {
+		must(d.Jobs().NextJob())(t)
+	}
+	no(t, d.Jobs().PutJob(transfer.Job{ID: 5, Title: "five"}))
+	for i := range 200 {
+		no(t, d.Layers().PutLayer(share.Version{byte(i)}, content.Layer{Size: 1, Root: content.Hash{byte(i)}, Pieces: make([]content.Hash, 20)}))
+	}
+	no(t, d.Close())
+	return path
+}
+
+// smash overwrites the root page of a table with zeros.
+func smash(t *testing.T, path, table string) {
+	t.Helper()
+	db, err := sql.Open("sqlite", dsn(path, "query_only(1)"))
+	no(t, err)
+	var page, size int64
+	no(t, db.QueryRow("SELECT rootpage FROM sqlite_schema WHERE name=?", table).Scan(&page), db.QueryRow("PRAGMA page_size").Scan(&size), db.Close())
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	no(t, err)
+	_, err = f.WriteAt(bytes.Repeat([]byte{0xA5}, int(size)), (page-1)*size)
+	no(t, err, f.Close())
+}
+
+func TestDamage(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		damage func(*testing.T, string)
+		lost   []string
+		next   transfer.JobID
+	}{
+		{"not a database", func(t *testing.T, p string) { no(t, os.WriteFile(p, bytes.Repeat([]byte("x"), 5000), 0o600)) }, []string{"shares", "peers", "jobs"}, 1001},
+		{"shares", func(t *testing.T, p string) { smash(t, p, "shares") }, []string{"shares"}, 6},
+		{"jobs", func(t *testing.T, p string) { smash(t, p, "jobs") }, []string{"jobs"}, 6},
+		{"piece hashes", func(t *testing.T, p string) { smash(t, p, "layers") }, nil, 6},
+		{"cut off", func(t *testing.T, p string) { no(t, os.Truncate(p, 4096)) }, []string{"shares", "peers", "jobs"}, 1001},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			path := filled(t)
+			tt.damage(t, path)
+			d := openTest(t, path, Config{})
+			if d.Damage() == nil || !cmp.Equal(d.Damage().Lost, tt.lost) {
+				t.Fatalf("lost %+v, want %q", d.Damage(), tt.lost)
+			}
+			h := d.Health()
+			if len(h) != 1 || h[0].Service != "store" || !strings.Contains(h[0].Trouble, d.Damage().Aside) {
+				t.Error(h)
+			}
+			if _, err := os.Stat(d.Damage().Aside); err != nil {
+				t.Error("the damaged file is gone:", err)
+			}
+			lost := strings.Join(tt.lost, " ")
+			if got := must(d.Shares().Shares())(t); (len(got) == 0) != strings.Contains(lost, "shares") {
+				t.Error("shares:", got)
+			}
+			if got := must(d.Peers().Peers())(t); (len(got) == 0) != strings.Contains(lost, "peers") {
+				t.Error("peers:", got)
+			}
+			if got := must(d.Jobs().Jobs())(t); (len(got) == 0) != strings.Contains(lost, "jobs") {
+				t.Error("jobs:", got)
+			}
+			if id := must(d.Jobs().NextJob())(t); id != tt.next {
+				t.Errorf("next job %d, want %d", id, tt.next)
+			}
+			no(t, d.Shares().PutShare(docs))
+			closeTest(t, d)
+			if again := openTest(t, path, Config{}); again.Damage() != nil {
+				t.Error("damaged again:", again.Damage())
+			}
+		})
+	}
+}
+
+func TestOpenObeysItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Open(ctx, filepath.Join(t.TempDir(), "p.db"), Config{}); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
+func BenchmarkProgress(b *testing.B) {
+	d, err := Open(b.Context(), filepath.Join(b.TempDir(), "p.db"), Config{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer d.Close() //nolint:errcheck // the directory goes with it
+	job := transfer.Job{ID: 1, State: transfer.Running, Request: transfer.Request{Paths: make([]share.Path, 10_000)}}
+	for b.Loop() {
+		job.Bytes++
+		if err := d.Jobs().PutJob(job); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

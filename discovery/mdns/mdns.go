@@ -1,0 +1,205 @@
+// Package mdns announces this device on the local network and reports the announcements of others.
+//
+// One service type, one instance per device, one random label per start. The announcer answers questions through one
+// responder of the library per network interface, says once by itself that it came or changed, and takes that back when
+// it leaves. The browser asks in two ways at once, directly and through the library, and hears what others say unasked.
+// Whoever comes new asks at once and so finds everybody; the others learn of it from its announcement.
+//
+//	watch ──interfaces, sleep──► Service.Run ──┬──► announcer ──► one responder per link, announcements, goodbye
+//	                                           └──► browser ────► rounds of questions, one ear per link and family
+//
+// Everything it reports comes from packets anybody could have sent. A [discovery.Sighting] is a reason to dial, never a fact.
+//
+// It needs no router, no default route and no DNS: IPv4 alone, IPv6 alone and link-local addresses alone will do.
+// RFC 6762 (multicast DNS) and RFC 6763 (services in it) are the law; where the library departs from them, the rule here
+// that works round it says so.
+//
+// With [Config.Loopback] several programs on one machine find each other over 127.0.0.1 without any network. On Windows
+// the library's responder hears no questions of its own machine: there only who came first sees the other.
+package mdns
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"sync"
+
+	"porchlight/discovery"
+)
+
+const (
+	service  = "_porchlight._tcp.local."
+	services = "_services._dns-sd._udp.local." // RFC 6763 §9: which types of service there are
+	local    = "local."
+	mdnsPort = 5353
+	ttl      = 120 // seconds; neighbours drop a record they have not heard again for so long
+
+	maxPacket = 9000 // bytes; RFC 6762 §17
+)
+
+// ErrNoNetwork says that no network interface fit for neighbours is up.
+var ErrNoNetwork = errors.New("no network interface in use")
+
+// Config says what to announce, where, and whom to tell. The zero value looks for others and tells nobody.
+//
+// The functions are called with no lock held, each never twice at a time; they must return soon, and may call the
+// methods of the Service. OnNetworkChange and OnHealth hold up each other, OnSighting holds up only further sightings.
+type Config struct {
+	Record Record // announced while it has a port. An empty Instance is replaced by a NewLabel.
+
+	Loopback bool     // the loopback interface and no other: several devices on one machine
+	Also     []string // names of interfaces to use although they look like tunnels or virtual machines
+
+	OnSighting      func(discovery.Sighting) // told of every announcement and goodbye heard; the same ones again and again
+	OnNetworkChange func()                   // told when interfaces or addresses changed, or the computer woke
+	OnHealth        func(trouble string)     // told when that changed: why some neighbours cannot be met, empty if all is well
+
+	Log *slog.Logger // discarded if nil
+}
+
+// Service is this device on the local network. All methods may be called at any time from any goroutine; Run only once.
+type Service struct {
+	cfg       Config
+	self      *self
+	health    *health
+	announcer *announcer
+	browser   *browser
+}
+
+// New returns a service that does nothing until Run.
+func New(cfg Config) *Service {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Record.Instance == "" {
+		cfg.Record.Instance = NewLabel()
+	}
+	s := &Service{cfg: cfg, self: &self{record: cfg.Record}, health: newHealth()}
+	s.announcer = newAnnouncer(cfg.Log, s.self, s.health)
+	s.browser = newBrowser(cfg, s.self, s.health)
+	return s
+}
+
+// Run announces and looks around until ctx ends; then it says goodbye at once, and returns when everything it started
+// has ended: up to 1.2 seconds later, because the library cannot be hurried. Networks may come and go meanwhile,
+// it never gives up. The only error is that of a record that may not be announced.
+func (s *Service) Run(ctx context.Context) error {
+	if err := s.self.now().Check(); err != nil {
+		return fmt.Errorf("announce: %w", err)
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	looks, announce, browse := make(chan network), make(chan network), make(chan network)
+	wg.Go(func() { s.cfg.watch(ctx, looks) })
+	wg.Go(func() { s.announcer.run(ctx, announce) })
+	wg.Go(func() { s.browser.run(ctx, browse) })
+	for first := true; ; {
+		select {
+		case <-ctx.Done():
+			return nil
+		case n := <-looks:
+			s.cfg.Log.Debug("network", "interfaces", len(n.links), "woke", n.woke)
+			for _, to := range []chan network{announce, browse} {
+				select {
+				case to <- n:
+				case <-ctx.Done():
+					return nil
+				}
+			}
+			if !first && s.cfg.OnNetworkChange != nil {
+				s.cfg.OnNetworkChange()
+			}
+			first = false
+		case <-s.health.changed:
+			if s.cfg.OnHealth != nil {
+				s.cfg.OnHealth(s.health.String())
+			}
+		}
+	}
+}
+
+// Update changes what is announced, at once: a new name, workgroup, port or flags. Without a port the device takes back
+// what it said and only looks. An empty Instance keeps the one before; another one makes a new face of this device.
+func (s *Service) Update(r Record) error {
+	if r.Instance == "" {
+		r.Instance = s.self.now().Instance
+	}
+	if err := r.Check(); err != nil {
+		return fmt.Errorf("announce: %w", err)
+	}
+	if s.self.set(r) {
+		nudge(s.announcer.poke)
+	}
+	return nil
+}
+
+// Refresh asks at once, and then as often as after the start. It returns before any answer came. More often than once
+// a second it has no effect.
+func (s *Service) Refresh() { nudge(s.browser.again) }
+
+// Heard returns how many announcements of other devices came in since the start. None after half a minute
+// on a network with neighbours means that something, most likely a firewall, keeps them away.
+func (s *Service) Heard() int64 { return s.browser.heard.Load() }
+
+// Addresses returns where neighbours can reach this device now, best first: cables and radios before other interfaces,
+// private IPv4 before IPv6, link-local ones with their zone last. Empty if there is no network. Run need not run.
+func (s *Service) Addresses() []netip.Addr {
+	ls, err := s.cfg.links()
+	if err != nil {
+		s.cfg.Log.Debug("interfaces unreadable", "error", err)
+	}
+	return reachable(ls)
+}
+
+func nudge(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// health gathers what does not work, by whom it was found. It calls nobody: Service.Run waits on changed.
+type health struct {
+	changed chan struct{}
+
+	mu    sync.Mutex // guards the fields below
+	parts [3]error
+	text  string
+}
+
+// The parts of health.
+const (
+	answering = iota
+	announcing
+	hearing
+)
+
+func newHealth() *health { return &health{changed: make(chan struct{}, 1)} }
+
+// set notes that part works no more, or again if err is nil.
+func (h *health) set(part int, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.parts[part] = err
+	var lines []string
+	for _, e := range h.parts {
+		if e == nil || errors.Is(e, ErrNoNetwork) && len(lines) > 0 {
+			continue
+		}
+		lines = append(lines, strings.ReplaceAll(e.Error(), "\n", "; "))
+	}
+	if text := strings.Join(lines, "; "); text != h.text {
+		h.text = text
+		nudge(h.changed)
+	}
+}
+
+// String returns the whole trouble, or nothing.
+func (h *health) String() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.text
+}

@@ -1,0 +1,171 @@
+package mdns
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"porchlight/discovery"
+)
+
+func addrs(list ...string) []netip.Addr {
+	var out []netip.Addr
+	for _, s := range list {
+		out = append(out, netip.MustParseAddr(s))
+	}
+	return out
+}
+
+func size(txt []string) int {
+	n := 0
+	for _, s := range txt {
+		n += 1 + len(s)
+	}
+	return n
+}
+
+func TestTXT(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		record Record
+		want   []string
+	}{
+		{"nothing", Record{}, []string{"v=1"}},
+		{"all", Record{Name: "Anna PC", Workgroup: "WORKGROUP", IDPrefix: "NQC4YIA6B7NW5T", Flags: AcceptsManual | OnBattery, Addresses: addrs("192.168.1.2", "fd00::1")},
+			[]string{"v=1", "f=3", "d=NQC4YIA6B7NW5T", "w=WORKGROUP", "n=Anna%20PC", "a=192.168.1.2,fd00::1"}},
+		{"letters of all kinds", Record{Name: `Bü"\%=`, Workgroup: "写"}, []string{"v=1", "w=%E5%86%99", "n=B%C3%BC%22%5C%25="}},
+		{"no address without its zone", Record{Addresses: addrs("fe80::1", "10.0.0.1", "224.0.0.1", "0.0.0.0", "169.254.1.1")}, []string{"v=1", "a=10.0.0.1,169.254.1.1"}},
+		{"six addresses", Record{Addresses: addrs("10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5", "10.0.0.6", "10.0.0.7")},
+			[]string{"v=1", "a=10.0.0.1,10.0.0.2,10.0.0.3,10.0.0.4,10.0.0.5,10.0.0.6"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, tt.record.TXT()); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestTXTIsNeverTooLong(t *testing.T) {
+	wide := strings.Repeat("写", 21)                                  // 63 bytes, 189 escaped
+	blank := strings.Repeat("é", 29) + " x" + strings.Repeat("é", 2) // would end in its blank where the room ends
+	for _, name := range []string{wide, blank, strings.Repeat("a ", 31) + "a"} {
+		r := Record{Name: name, Workgroup: wide, IDPrefix: "NQC4YIA6B7NW5T", Flags: 3}
+		for range maxAddresses {
+			r.Addresses = append(r.Addresses, netip.MustParseAddr("2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff"))
+		}
+		txt := r.TXT()
+		if n := size(txt); n > maxTXT {
+			t.Errorf("%d bytes", n)
+		}
+		back, err := ParseTXT(txt)
+		if err != nil || !strings.HasPrefix(name, back.Name) || back.Name == "" || back.Workgroup != wide {
+			t.Errorf("came back as %+v, %v", back, err)
+		}
+	}
+}
+
+func TestParseTXTRefuses(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		txt  []string
+	}{
+		{"nothing", nil},
+		{"an empty string", []string{""}},
+		{"no version", []string{"n=x"}},
+		{"another version", []string{"v=2"}},
+		{"a version said twice", []string{"v=1", "V=1"}},
+		{"too much", []string{"v=1", "x=" + strings.Repeat("a", 395)}},
+		{"too many", append(make([]string, maxStrings), "v=1")},
+		{"bytes that are no text", []string{"v=1", "n=\x80"}},
+		{"a backslash", []string{"v=1", `n=\195`}},
+		{"a cut escape", []string{"v=1", "n=%4"}},
+		{"no escape", []string{"v=1", "n=%zz"}},
+		{"a sign in an escape", []string{"v=1", "n=%+4"}},
+		{"an empty name", []string{"v=1", "n="}},
+		{"a name that reorders text", []string{"v=1", "n=a%E2%80%AE"}},
+		{"a name with a line break", []string{"v=1", "w=a%0Ab"}},
+		{"a name that is no UTF-8", []string{"v=1", "n=%FF"}},
+		{"a name too long", []string{"v=1", "n=" + strings.Repeat("a", 65)}},
+		{"flags", []string{"v=1", "f=100"}},
+		{"a device in lower case", []string{"v=1", "d=nqc4yia6b7nw5t"}},
+		{"addresses", []string{"v=1", "a=10.0.0.1,here"}},
+		{"an address with a zone", []string{"v=1", "a=fe80::1%eth0"}},
+		{"seven addresses", []string{"v=1", "a=1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1"}},
+	} {
+		if r, err := ParseTXT(tt.txt); err == nil {
+			t.Errorf("%s: taken as %+v", tt.name, r)
+		}
+	}
+	if r, err := ParseTXT([]string{"V=1", "t=aaaa", "j=27", "later", "N=x"}); err != nil || r.Name != "x" {
+		t.Errorf("reserved and unknown keys: %+v, %v", r, err)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	label := NewLabel()
+	for _, tt := range []struct {
+		name   string
+		record Record
+		ok     bool
+	}{
+		{"a label is enough", Record{Instance: label}, true},
+		{"no label", Record{}, false},
+		{"label in upper case", Record{Instance: strings.ToUpper(label)}, false},
+		{"label with a dot", Record{Instance: label[:15] + "."}, false},
+		{"port", Record{Instance: label, Port: 65536}, false},
+		{"privileged port", Record{Instance: label, Port: 1023}, false},
+		{"name", Record{Instance: label, Name: "a\nb"}, false},
+		{"device", Record{Instance: label, IDPrefix: "x"}, false},
+	} {
+		if err := tt.record.Check(); (err == nil) != tt.ok {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+	}
+}
+
+func TestNewLabel(t *testing.T) {
+	seen := map[string]bool{}
+	for range 100 {
+		l := NewLabel()
+		if !isLabel(l) || seen[l] {
+			t.Fatalf("label %q", l)
+		}
+		seen[l] = true
+	}
+}
+
+func TestIDPrefix(t *testing.T) {
+	id, err := discovery.ParseDeviceID("NQC4YIA-6B7NW5T-N45QTB7-G6AJHNC-XAIPSPI-HCFSO4S-IYJV3PR-YOVVOAG")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := IDPrefix(id); got != "NQC4YIA6B7NW5T" {
+		t.Error(got)
+	}
+}
+
+func FuzzParseTXT(f *testing.F) {
+	f.Add("v=1")
+	f.Add("v=1\nn=Anna%20PC\nw=WORKGROUP\nd=NQC4YIA6B7NW5T\nf=3\na=192.168.1.2,fd00::1")
+	f.Add("v=1\nn=%E2%80%AE\na=::ffff:1.2.3.4,::")
+	f.Add("v=1\nv=1\n=\n\\195")
+	f.Fuzz(func(t *testing.T, text string) {
+		r, err := ParseTXT(strings.Split(text, "\n"))
+		if err != nil {
+			return
+		}
+		for _, name := range []string{r.Name, r.Workgroup} {
+			if name != "" && discovery.CheckName(name) != nil {
+				t.Errorf("name %q", name)
+			}
+		}
+		back, err := ParseTXT(r.TXT())
+		if diff := cmp.Diff(r, back, cmpopts.EquateComparable(netip.Addr{}), cmpopts.EquateEmpty()); err != nil || diff != "" {
+			t.Errorf("%v %s", err, diff)
+		}
+	})
+}

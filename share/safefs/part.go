@@ -1,0 +1,219 @@
+package safefs
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+)
+
+// PartID names the private folder of one pull.
+type PartID [8]byte
+
+// String returns 16 hexadecimal digits.
+func (i PartID) String() string { return hex.EncodeToString(i[:]) }
+
+// Part is the private folder in which the files of one pull grow. Names in it are the caller's own, never a neighbour's.
+// Safe for concurrent use.
+type Part struct {
+	dest *Dest
+	id   PartID
+	root *os.Root
+	dir  *os.File
+}
+
+// Part opens the private folder of a pull, making it if it is not there. The caller closes it.
+func (d *Dest) Part(id PartID) (*Part, error) {
+	name := partsDir + "/" + id.String()
+	err := d.root.Mkdir(name, 0o700)
+	for range 3 { // another pull that ended may have removed the empty folder above
+		if !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		if err = d.makeParts(); err == nil {
+			err = d.root.Mkdir(name, 0o700)
+		}
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("make the part folder: %w", diskError(err))
+	}
+	p := &Part{dest: d, id: id}
+	if p.root, err = d.root.OpenRoot(name); err != nil {
+		return nil, fmt.Errorf("open the part folder: %w", err)
+	}
+	if p.dir, err = p.root.Open("."); err != nil {
+		p.root.Close()
+		return nil, fmt.Errorf("open the part folder: %w", err)
+	}
+	return p, nil
+}
+
+// DropPart removes the private folder of a pull with all in it. Not an error if there is none.
+func (d *Dest) DropPart(id PartID) error {
+	if err := d.root.RemoveAll(partsDir + "/" + id.String()); err != nil {
+		return fmt.Errorf("remove the part folder: %w", err)
+	}
+	_ = d.root.Remove(partsDir) // fails, rightly, while another pull has its folder there
+	return nil
+}
+
+// Close lets go of the folder; it stays on the disk.
+func (p *Part) Close() error {
+	p.dir.Close()
+	return p.root.Close()
+}
+
+// Put writes a whole small file, not yet durable: Sync does that for many at once.
+func (p *Part) Put(name string, data []byte, mtime time.Time) error {
+	if err := p.put(name, data, mtime); err != nil {
+		return fmt.Errorf("write part: %w", diskError(err))
+	}
+	return nil
+}
+
+// Create makes an empty file of the given size with its space reserved, replacing one of the same name: a full disk shows now and not at 99 %.
+func (p *Part) Create(name string, size int64) (*os.File, error) {
+	if size > p.dest.maxFile {
+		return nil, ErrTooLarge
+	}
+	if err := p.Remove(name); err != nil {
+		return nil, err
+	}
+	// The folder is private, so the mode may be the final one: only the process's umask knows what people want.
+	f, err := p.root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o666)
+	if err != nil {
+		return nil, fmt.Errorf("make part: %w", diskError(err))
+	}
+	if err := reserve(f, size); err != nil {
+		f.Close()
+		_ = p.Remove(name) // a reservation that failed half-way holds space
+		return nil, fmt.Errorf("reserve %d bytes: %w", size, diskError(err))
+	}
+	return f, nil
+}
+
+// Open opens a file of the folder for going on; fs.ErrNotExist if it is not there with that size.
+func (p *Part) Open(name string, size int64) (*os.File, error) {
+	f, err := p.root.OpenFile(name, os.O_RDWR, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open part: %w", err)
+	}
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() || info.Size() != size {
+		f.Close()
+		return nil, fmt.Errorf("part of another size: %w", fs.ErrNotExist)
+	}
+	return f, nil
+}
+
+// Scratch makes a file for the caller's own notes, empty, replacing one of the same name.
+func (p *Part) Scratch(name string) (*os.File, error) {
+	f, err := p.root.OpenFile(name, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("make scratch file: %w", diskError(err))
+	}
+	return f, nil
+}
+
+// Seal gives a whole file its time and its marks and closes it, whatever the result.
+func (p *Part) Seal(f *os.File, name string, mtime time.Time) error {
+	mark(p, f, name)
+	err := settle(f)
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = p.setTime(name, mtime)
+	}
+	if err != nil {
+		return fmt.Errorf("seal part: %w", diskError(err))
+	}
+	return nil
+}
+
+// setTime sets the time of change; a disk that cannot hold it gets the nearest it can.
+func (p *Part) setTime(name string, t time.Time) error {
+	err := p.root.Chtimes(name, time.Time{}, t)
+	if err != nil {
+		err = p.root.Chtimes(name, time.Time{}, clampTime(t))
+	}
+	return err
+}
+
+// Sync returns when the named files, put or sealed, will survive a loss of power.
+func (p *Part) Sync(names []string) error {
+	if err := flush(p, names); err != nil {
+		return fmt.Errorf("sync parts: %w", diskError(err))
+	}
+	return nil
+}
+
+// Publish gives a file its final name in a folder. It never replaces: if the name is taken, the error is fs.ErrExist and nothing has changed.
+// Only a file that Sync has returned for may be published.
+func (p *Part) Publish(name string, to *Folder, final string) error {
+	if err := publish(p, name, to, final); err != nil {
+		return fmt.Errorf("publish: %w", diskError(err))
+	}
+	to.touch()
+	return nil
+}
+
+// Remove deletes a file of the folder. Not an error if it is not there.
+func (p *Part) Remove(name string) error {
+	if err := p.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove part: %w", err)
+	}
+	return nil
+}
+
+// Sweep deletes every file that keep does not want.
+func (p *Part) Sweep(keep func(name string) bool) error {
+	d, err := p.root.Open(".")
+	if err != nil {
+		return fmt.Errorf("sweep parts: %w", err)
+	}
+	defer d.Close()
+	names, err := d.Readdirnames(-1)
+	if err != nil {
+		return fmt.Errorf("sweep parts: %w", err)
+	}
+	for _, n := range names {
+		if !keep(n) {
+			if err := p.Remove(n); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// linkPublish is the way where a rename that does not replace is missing: a second name, then the first one away. A crash between leaves both, each whole.
+func linkPublish(p *Part, name string, to *Folder, final string) error {
+	from, rel := partsDir+"/"+p.id.String()+"/"+name, final
+	if to.rel != "" {
+		rel = to.rel + "/" + final
+	}
+	if err := p.dest.root.Link(from, rel); err != nil {
+		if errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		return placePublish(p.dest.root, from, rel)
+	}
+	return p.dest.root.Remove(from)
+}
+
+// placePublish is the way of disks without links: an empty file takes the name, and the whole one is renamed over it.
+func placePublish(r *os.Root, from, rel string) error {
+	f, err := r.OpenFile(rel, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
+	if err != nil {
+		return err
+	}
+	f.Close()
+	if err := r.Rename(from, rel); err != nil {
+		_ = r.Remove(rel) // ours, and empty
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,38 @@
+package safefs
+
+import (
+	"errors"
+	"math"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// reserve takes the space of a file and sets its size.
+func reserve(f *os.File, size int64) error {
+	if size == 0 {
+		return nil
+	}
+	want := unix.Fstore_t{Flags: unix.F_ALLOCATEALL, Posmode: unix.F_PEOFPOSMODE, Length: size}
+	if err := unix.FcntlFstore(f.Fd(), unix.F_PREALLOCATE, &want); errors.Is(err, unix.ENOSPC) {
+		return err
+	}
+	return f.Truncate(size)
+}
+
+func freeBytes(dir string) (int64, error) {
+	var st unix.Statfs_t
+	if _, err := retry(func() (int, error) { return 0, unix.Statfs(dir, &st) }); err != nil {
+		return 0, err
+	}
+	return int64(min(st.Bavail*uint64(st.Bsize), math.MaxInt64)), nil
+}
+
+// diskLimits returns the longest name, in bytes (0 if unknown), and the largest file.
+func diskLimits(dir string) (name int, file int64) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err == nil && unix.ByteSliceToString(st.Fstypename[:]) == "msdos" {
+		return 0, math.MaxUint32
+	}
+	return 0, math.MaxInt64
+}

@@ -1,0 +1,65 @@
+package safefs
+
+import (
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/windows"
+)
+
+// reserve takes the space of a file and sets its size.
+func reserve(f *os.File, size int64) error {
+	if size == 0 {
+		return nil
+	}
+	err := windows.SetFileInformationByHandle(windows.Handle(f.Fd()), windows.FileAllocationInfo, (*byte)(unsafe.Pointer(&size)), uint32(unsafe.Sizeof(size)))
+	if isFull(err) {
+		return err
+	}
+	return f.Truncate(size)
+}
+
+func freeBytes(dir string) (int64, error) {
+	p, err := windows.UTF16PtrFromString(dir)
+	if err != nil {
+		return 0, err
+	}
+	var free uint64
+	if err := windows.GetDiskFreeSpaceEx(p, &free, nil, nil); err != nil {
+		return 0, err
+	}
+	return int64(min(free, math.MaxInt64)), nil
+}
+
+// diskLimits returns the longest name, in bytes (0 if unknown), and the largest file.
+func diskLimits(dir string) (name int, file int64) {
+	p, err := windows.UTF16PtrFromString(filepath.Clean(dir))
+	if err != nil {
+		return 0, math.MaxInt64
+	}
+	var volume, kind [windows.MAX_PATH + 1]uint16
+	if windows.GetVolumePathName(p, &volume[0], uint32(len(volume))) != nil {
+		return 0, math.MaxInt64
+	}
+	if windows.GetVolumeInformation(&volume[0], nil, 0, nil, nil, nil, &kind[0], uint32(len(kind))) != nil {
+		return 0, math.MaxInt64
+	}
+	if k := windows.UTF16ToString(kind[:]); strings.HasPrefix(k, "FAT") {
+		return 0, math.MaxUint32
+	}
+	return 0, math.MaxInt64
+}
+
+func isFull(err error) bool {
+	return errors.Is(err, windows.ERROR_DISK_FULL) || errors.Is(err, windows.ERROR_HANDLE_DISK_FULL) || errors.Is(err, windows.ERROR_DISK_QUOTA_EXCEEDED)
+}
+
+func isTooLarge(err error) bool { return errors.Is(err, windows.ERROR_FILE_TOO_LARGE) }
+
+func isBadName(err error) bool {
+	return errors.Is(err, windows.ERROR_INVALID_NAME) || errors.Is(err, windows.ERROR_FILENAME_EXCED_RANGE) || errors.Is(err, windows.ERROR_DIRECTORY)
+}

@@ -1,0 +1,65 @@
+package safefs
+
+import (
+	"errors"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// publish renames without replacing.
+func publish(p *Part, name string, to *Folder, final string) error {
+	_, err := retry(func() (int, error) {
+		return 0, unix.Renameat2(int(p.dir.Fd()), name, int(to.dir.Fd()), final, unix.RENAME_NOREPLACE)
+	})
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EOPNOTSUPP) {
+		return linkPublish(p, name, to, final)
+	}
+	return err
+}
+
+// mark says where a file came from; on Linux nothing reads such a mark.
+func mark(*Part, *os.File, string) {}
+
+// hide does what the dot does already.
+func hide(string, string) error { return nil }
+
+// settle is left to flush, which makes many files durable for the price of one.
+func settle(*os.File) error { return nil }
+
+// fewFiles are synced one by one: syncfs waits for everybody's writes to the disk, not only for ours.
+const fewFiles = 8
+
+func flush(p *Part, names []string) error {
+	if len(names) > fewFiles {
+		_, err := retry(func() (int, error) { return 0, unix.Syncfs(int(p.dir.Fd())) })
+		return err
+	}
+	for _, n := range names {
+		f, err := p.root.Open(n)
+		if err != nil {
+			return err
+		}
+		err = f.Sync()
+		f.Close()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func syncFolder(dir *os.File) error { return dir.Sync() }
+
+func syncFolders(dirs []*os.File) error {
+	if len(dirs) > fewFiles {
+		_, err := retry(func() (int, error) { return 0, unix.Syncfs(int(dirs[0].Fd())) })
+		return err
+	}
+	for _, d := range dirs {
+		if err := d.Sync(); err != nil && !errors.Is(err, unix.EINVAL) { // some network volumes have no such call
+			return err
+		}
+	}
+	return nil
+}

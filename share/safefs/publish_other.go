@@ -1,0 +1,30 @@
+//go:build !linux && !darwin && !windows
+
+package safefs
+
+import "os"
+
+// publish has no rename that does not replace here.
+func publish(p *Part, name string, to *Folder, final string) error {
+	return linkPublish(p, name, to, final)
+}
+
+func mark(*Part, *os.File, string) {}
+
+func hide(string, string) error { return nil }
+
+func settle(f *os.File) error { return f.Sync() }
+
+// flush has nothing left to do: settle did it file by file.
+func flush(*Part, []string) error { return nil }
+
+func syncFolder(dir *os.File) error { return dir.Sync() }
+
+func syncFolders(dirs []*os.File) error {
+	for _, d := range dirs {
+		if err := d.Sync(); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,224 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"porchlight/discovery"
+	"porchlight/discovery/canon"
+	"porchlight/share"
+	"porchlight/transfer"
+	"porchlight/transfer/link"
+	"porchlight/transfer/wire"
+)
+
+// hub hands events to the streams that are open.
+type hub struct {
+	mu       sync.Mutex // guards the fields below
+	n        uint64
+	readers  map[*reader]bool
+	watchers map[dirKey]*looked
+}
+
+// reader is one open event stream.
+type reader struct {
+	dev   discovery.DeviceID
+	queue chan wire.Event
+	slow  chan struct{} // closed when the queue was full: the reader starts again
+	once  sync.Once
+}
+
+type dirKey struct {
+	share share.ID
+	path  share.Path
+}
+
+// looked is a folder somebody looks at.
+type looked struct {
+	dir  string // on this computer
+	devs map[discovery.DeviceID]bool
+}
+
+// Tell sends an event to every device that listens.
+func (s *Server) Tell(e wire.Event) { s.tell(e, nil) }
+
+// TellOne sends an event to one device.
+func (s *Server) TellOne(dev discovery.DeviceID, e wire.Event) {
+	s.tell(e, func(d discovery.DeviceID) bool { return d == dev })
+}
+
+// Bye tells everybody that this device leaves, so that nobody has to find out.
+func (s *Server) Bye() { s.Tell(wire.Event{Kind: wire.EventBye}) }
+
+// DirChanged is told by whoever watches the disk; dir is what Watcher.Add was given.
+func (s *Server) DirChanged(dir string) {
+	type hint struct {
+		key  dirKey
+		devs map[discovery.DeviceID]bool
+	}
+	var hints []hint
+	s.hub.mu.Lock()
+	for k, l := range s.hub.watchers {
+		if l.dir == dir {
+			devs := map[discovery.DeviceID]bool{}
+			for d := range l.devs {
+				devs[d] = true
+			}
+			hints = append(hints, hint{k, devs})
+		}
+	}
+	s.hub.mu.Unlock()
+	for _, h := range hints {
+		s.tell(wire.Event{Kind: wire.EventDir, Share: h.key.share[:], Path: string(h.key.path)}, func(d discovery.DeviceID) bool { return h.devs[d] })
+	}
+}
+
+func (s *Server) tell(e wire.Event, to func(discovery.DeviceID) bool) {
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	s.hub.n++
+	e.N = s.hub.n
+	for r := range s.hub.readers {
+		if to != nil && !to(r.dev) {
+			continue
+		}
+		select {
+		case r.queue <- e:
+		default:
+			r.once.Do(func() { close(r.slow) })
+		}
+	}
+}
+
+// events is the endless answer: a beat each 5 s and whatever happens between.
+func (s *Server) events(w http.ResponseWriter, r *http.Request) {
+	sess := link.SessionOf(r.Context())
+	rd := &reader{dev: sess.ID, queue: make(chan wire.Event, wire.MaxQueued), slow: make(chan struct{})}
+	s.hub.mu.Lock()
+	s.hub.readers[rd] = true
+	s.hub.mu.Unlock()
+	defer s.leave(rd)
+	seq := s.sequence(w)
+	beat := time.NewTicker(wire.Beat)
+	defer beat.Stop()
+	for e, ok := (wire.Event{Kind: wire.EventBeat}), true; ok; e, ok = rd.next(r.Context(), beat.C) {
+		if seq.Write(e) != nil || seq.flush() != nil {
+			return
+		}
+		if e.Kind == wire.EventBye {
+			seq.end()
+			return
+		}
+	}
+}
+
+// next waits for what is to be sent next; false when the stream is over.
+func (r *reader) next(ctx context.Context, beat <-chan time.Time) (wire.Event, bool) {
+	select {
+	case e := <-r.queue:
+		return e, true
+	case <-beat:
+		return wire.Event{Kind: wire.EventBeat}, true
+	case <-r.slow:
+		return wire.Event{}, false
+	case <-ctx.Done(): // this device leaves, or the reader did; the goodbye may be in the queue
+		select {
+		case e := <-r.queue:
+			return e, true
+		case <-time.After(200 * time.Millisecond):
+			return wire.Event{}, false
+		}
+	}
+}
+
+// leave ends a stream; with the last one of a device end its looks at folders.
+func (s *Server) leave(rd *reader) {
+	s.hub.mu.Lock()
+	delete(s.hub.readers, rd)
+	for r := range s.hub.readers {
+		if r.dev == rd.dev {
+			s.hub.mu.Unlock()
+			return
+		}
+	}
+	s.hub.mu.Unlock()
+	s.look(rd.dev, nil)
+}
+
+// watch replaces the folders a device looks at.
+func (s *Server) watch(w http.ResponseWriter, r *http.Request) {
+	const most = wire.MaxWatch * (share.MaxPath + 64)
+	data, err := io.ReadAll(io.LimitReader(r.Body, most+1))
+	if err != nil || len(data) > most {
+		s.refuse(w, r, transfer.ErrLimit)
+		return
+	}
+	var m wire.Watch
+	if err := canon.UnmarshalOpen(data, &m); err != nil {
+		s.refuse(w, r, errors.Join(transfer.ErrProtocol, err))
+		return
+	}
+	if len(m.Dirs) > wire.MaxWatch {
+		s.refuse(w, r, transfer.ErrLimit)
+		return
+	}
+	dev := link.SessionOf(r.Context()).ID
+	want := map[dirKey]string{}
+	for _, d := range m.Dirs {
+		if len(d.Share) != 16 {
+			s.refuse(w, r, transfer.ErrProtocol)
+			return
+		}
+		tree, p, err := s.place(dev, share.ID(d.Share), d.Path)
+		if err != nil {
+			continue // gone: the listing says so
+		}
+		if e, err := tree.Stat(p); err != nil || e.Kind != share.Dir {
+			continue
+		}
+		want[dirKey{share.ID(d.Share), p}] = filepath.Join(tree.Dir(), filepath.FromSlash(string(p)))
+	}
+	s.look(dev, want)
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// look makes want the folders dev looks at.
+func (s *Server) look(dev discovery.DeviceID, want map[dirKey]string) {
+	var add, remove []string
+	s.hub.mu.Lock()
+	for k, l := range s.hub.watchers {
+		if _, ok := want[k]; !ok && l.devs[dev] {
+			delete(l.devs, dev)
+			if len(l.devs) == 0 {
+				delete(s.hub.watchers, k)
+				remove = append(remove, l.dir)
+			}
+		}
+	}
+	for k, dir := range want {
+		l := s.hub.watchers[k]
+		if l == nil {
+			l = &looked{dir: dir, devs: map[discovery.DeviceID]bool{}}
+			s.hub.watchers[k] = l
+			add = append(add, dir)
+		}
+		l.devs[dev] = true
+	}
+	s.hub.mu.Unlock()
+	if s.cfg.Watcher == nil {
+		return
+	}
+	for _, d := range add {
+		if err := s.cfg.Watcher.Add(d); err != nil {
+			s.cfg.Log.Debug("not watched", "err", err)
+		}
+	}
+	for _, d := range remove {
+		s.cfg.Watcher.Remove(d)
+	}
+}

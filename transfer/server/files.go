@@ -1,0 +1,361 @@
+package server
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"porchlight/discovery"
+	"porchlight/discovery/canon"
+	"porchlight/share"
+	"porchlight/share/content"
+	"porchlight/share/safefs"
+	"porchlight/transfer"
+	"porchlight/transfer/link"
+	"porchlight/transfer/wire"
+)
+
+// place finds what a request names, if the device may see it.
+func (s *Server) place(dev discovery.DeviceID, id share.ID, path string) (*safefs.Tree, share.Path, error) {
+	p, err := share.ParsePath(path)
+	if err != nil {
+		return nil, "", err
+	}
+	tree, err := s.cfg.Shares.Tree(dev, id)
+	return tree, p, err
+}
+
+func (s *Server) placeOf(r *http.Request) (*safefs.Tree, share.Path, error) {
+	id, err := share.ParseID(r.PathValue("share"))
+	if err != nil {
+		return nil, "", transfer.ErrGone
+	}
+	return s.place(link.SessionOf(r.Context()).ID, id, r.URL.Query().Get("path"))
+}
+
+// firstRows is after how many entries a listing is first sent, so that a screen fills while the rest is read.
+const firstRows = 64
+
+// list streams a folder, sorted, or with deep=1 everything below it.
+func (s *Server) list(w http.ResponseWriter, r *http.Request) {
+	tree, p, err := s.placeOf(r)
+	if err != nil {
+		s.refuse(w, r, kindOf(err))
+		return
+	}
+	if !s.mayList(link.SessionOf(r.Context()).ID) {
+		s.refuse(w, r, transfer.ErrBusy)
+		return
+	}
+	q := r.URL.Query()
+	order := share.Sort(q.Get("sort"))
+	if order == "" {
+		order = share.ByName
+	}
+	if !order.Valid() {
+		s.refuse(w, r, transfer.ErrProtocol)
+		return
+	}
+	first, err := tree.Stat(p)
+	if err != nil {
+		s.refuse(w, r, kindOf(err))
+		return
+	}
+	deep := q.Get("deep") == "1"
+	if !deep && first.Kind != share.Dir {
+		s.refuse(w, r, transfer.ErrGone)
+		return
+	}
+	seq, n := s.sequence(w), 0
+	send := func(e share.Entry) error {
+		sent := e.Name()
+		if deep {
+			sent = below(e.Path, p)
+		}
+		if err := seq.Write(wire.ItemOf(e, sent)); err != nil {
+			return err
+		}
+		if n++; n == firstRows {
+			return seq.flush()
+		}
+		return nil
+	}
+	if deep {
+		err = tree.Walk(r.Context(), p, send)
+	} else {
+		err = tree.List(r.Context(), p, order, send)
+	}
+	if err != nil {
+		s.cfg.Log.Debug("listing broke", "err", err)
+		panic(http.ErrAbortHandler)
+	}
+	seq.end()
+}
+
+// below is p without dir.
+func below(p, dir share.Path) string {
+	if dir == "" {
+		return string(p)
+	}
+	return strings.TrimPrefix(strings.TrimPrefix(string(p), string(dir)), "/")
+}
+
+// file sends one range of one version of a file, hashing it on the way.
+func (s *Server) file(w http.ResponseWriter, r *http.Request) {
+	f, rg, err := s.openRange(r)
+	if err != nil {
+		s.refuse(w, r, kindOf(err))
+		return
+	}
+	defer f.Close()
+	select {
+	case s.uploads <- struct{}{}:
+		defer func() { <-s.uploads }()
+	case <-time.After(wire.StallTime / 2):
+		s.refuse(w, r, transfer.ErrBusy)
+		return
+	case <-r.Context().Done():
+		return
+	}
+	e := f.Entry()
+	w.Header().Set("Content-Type", wire.TypeBytes)
+	w.Header().Set("Content-Length", strconv.FormatInt(rg.Len, 10))
+	w.Header().Set("ETag", `"`+e.Version.String()+`"`)
+	w.WriteHeader(http.StatusPartialContent)
+	if err := s.copyRange(r.Context(), w, f, rg); err != nil {
+		s.cfg.Log.Debug("file broke off", "err", err)
+		panic(http.ErrAbortHandler) // the status is out: a cut connection is the only honest answer
+	}
+}
+
+// copyRange sends the bytes, piece by piece, and checks at the end that the file is still the version that was asked for.
+func (s *Server) copyRange(ctx context.Context, w http.ResponseWriter, f *safefs.File, rg transfer.Range) error {
+	buf := s.buffers.Get().(*[]byte)
+	defer s.buffers.Put(buf)
+	g := s.hashing.of(f.Entry())
+	for off, end := rg.Off, rg.Off+rg.Len; off < end; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		// up to the next border between pieces, so that a piece is hashed from one buffer
+		n := min(content.PieceSize-off%content.PieceSize, end-off)
+		p := (*buf)[:n]
+		if _, err := f.ReadAt(p, off); err != nil && (!errors.Is(err, io.EOF) || off+n > f.Entry().Size) {
+			return err
+		}
+		g.put(off, p)
+		if off+n == end { // before the last bytes leave: a mixture must not look whole
+			if err := f.Check(); err != nil {
+				return err
+			}
+		}
+		extend(w)
+		if _, err := w.Write(p); err != nil {
+			return err
+		}
+		off += n
+	}
+	return nil
+}
+
+// openRange opens what a file request asks for.
+func (s *Server) openRange(r *http.Request) (*safefs.File, transfer.Range, error) {
+	tree, p, err := s.placeOf(r)
+	if err != nil {
+		return nil, transfer.Range{}, err
+	}
+	want, err := share.ParseVersion(strings.Trim(r.Header.Get("If-Match"), `"`))
+	if err != nil {
+		return nil, transfer.Range{}, transfer.ErrProtocol
+	}
+	f, err := tree.Open(p)
+	if err != nil {
+		return nil, transfer.Range{}, err
+	}
+	e := f.Entry()
+	if e.Version != want {
+		f.Close()
+		return nil, transfer.Range{}, transfer.ErrChanged
+	}
+	rg, err := parseRange(r.Header.Get("Range"), e.Size)
+	if err != nil {
+		f.Close()
+		return nil, transfer.Range{}, err
+	}
+	return f, rg, nil
+}
+
+// parseRange reads "bytes=FIRST-LAST", the one form that is sent.
+func parseRange(h string, size int64) (transfer.Range, error) {
+	a, b, ok := strings.Cut(strings.TrimPrefix(h, "bytes="), "-")
+	first, err1 := strconv.ParseInt(a, 10, 64)
+	last, err2 := strconv.ParseInt(b, 10, 64)
+	if !ok || err1 != nil || err2 != nil || first < 0 || last < first || last >= size {
+		return transfer.Range{}, fmt.Errorf("%w: range", transfer.ErrProtocol)
+	}
+	rg := transfer.Range{Off: first, Len: last - first + 1}
+	if rg.Len > wire.MaxRange {
+		return transfer.Range{}, transfer.ErrLimit
+	}
+	return rg, nil
+}
+
+// pack sends many small files in one answer: a head, then the bytes, again and again.
+func (s *Server) pack(w http.ResponseWriter, r *http.Request) {
+	id, err := share.ParseID(r.PathValue("share"))
+	if err != nil {
+		s.refuse(w, r, transfer.ErrGone)
+		return
+	}
+	dev := link.SessionOf(r.Context()).ID
+	tree, err := s.cfg.Shares.Tree(dev, id)
+	if err != nil {
+		s.refuse(w, r, kindOf(err))
+		return
+	}
+	var items []wire.PackItem
+	in := canon.NewReader(http.MaxBytesReader(w, r.Body, wire.MaxPackRequest))
+	for {
+		var it wire.PackItem
+		err := in.Read(&it)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil || len(items) == wire.MaxPackItems {
+			s.refuse(w, r, transfer.ErrLimit)
+			return
+		}
+		items = append(items, it)
+	}
+	buf := s.buffers.Get().(*[]byte)
+	defer s.buffers.Put(buf)
+	seq := s.sequence(w)
+	for i, it := range items {
+		if err := s.packOne(seq, tree, i, it, *buf); err != nil {
+			s.cfg.Log.Debug("pack broke off", "err", err)
+			panic(http.ErrAbortHandler)
+		}
+	}
+	seq.end()
+}
+
+// packOne sends one small file, or a head that says it is not to be had.
+func (s *Server) packOne(seq *sequence, tree *safefs.Tree, i int, it wire.PackItem, buf []byte) error {
+	n, err := readSmall(tree, it, buf)
+	if err != nil {
+		return seq.Write(wire.PackHead{I: i, Size: -1})
+	}
+	root := content.Sum(buf[:n])
+	if err := seq.Write(wire.PackHead{I: i, Size: int64(n), Root: root[:]}); err != nil {
+		return err
+	}
+	return seq.raw(buf[:n])
+}
+
+func readSmall(tree *safefs.Tree, it wire.PackItem, buf []byte) (int, error) {
+	p, err := share.ParsePath(it.Path)
+	if err != nil {
+		return 0, err
+	}
+	f, err := tree.Open(p)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	e := f.Entry()
+	if len(it.Version) != len(e.Version) || share.Version(it.Version) != e.Version {
+		return 0, transfer.ErrChanged
+	}
+	if e.Size > int64(len(buf)) {
+		return 0, transfer.ErrLimit
+	}
+	n, err := f.ReadAt(buf[:e.Size], 0)
+	if err != nil && !errors.Is(err, io.EOF) || int64(n) != e.Size {
+		return 0, transfer.ErrBroken
+	}
+	return n, f.Check()
+}
+
+// layer describes the content of one version of a file; what was hashed while it was served need not be read again.
+func (s *Server) layer(w http.ResponseWriter, r *http.Request) {
+	tree, p, err := s.placeOf(r)
+	if err != nil {
+		s.refuse(w, r, kindOf(err))
+		return
+	}
+	want, err := share.ParseVersion(strings.Trim(r.Header.Get("If-Match"), `"`))
+	if err != nil {
+		s.refuse(w, r, transfer.ErrProtocol)
+		return
+	}
+	f, err := tree.Open(p)
+	if err != nil {
+		s.refuse(w, r, kindOf(err))
+		return
+	}
+	defer f.Close()
+	e := f.Entry()
+	if e.Version != want {
+		s.refuse(w, r, transfer.ErrChanged)
+		return
+	}
+	l, err := s.hashing.layer(r.Context(), f)
+	if err == nil {
+		err = f.Check()
+	}
+	if err != nil {
+		s.refuse(w, r, kindOf(err))
+		return
+	}
+	a := wire.LayerAnswer{Version: e.Version[:], Size: l.Size, Root: l.Root[:], Layer: make([]byte, 0, 32*len(l.Pieces))}
+	for _, h := range l.Pieces {
+		a.Layer = append(a.Layer, h[:]...)
+	}
+	s.answer(w, r, a)
+}
+
+// sequence is a canon.Writer on an answer.
+type sequence struct {
+	*canon.Writer
+	buf *bufio.Writer
+	w   http.ResponseWriter
+}
+
+func (s *Server) sequence(w http.ResponseWriter) *sequence {
+	w.Header().Set("Content-Type", wire.TypeSequence)
+	b := bufio.NewWriterSize(deadlined{w}, 64<<10)
+	return &sequence{canon.NewWriter(b), b, w}
+}
+
+func (q *sequence) flush() error {
+	if err := q.buf.Flush(); err != nil {
+		return err
+	}
+	return http.NewResponseController(q.w).Flush()
+}
+
+func (q *sequence) raw(p []byte) error {
+	_, err := q.buf.Write(p)
+	return err
+}
+
+// end closes the sequence; a reader that misses it knows that the answer is not whole.
+func (q *sequence) end() {
+	if q.Close() != nil || q.buf.Flush() != nil {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// deadlined gives every write the time that a body may stall.
+type deadlined struct{ w http.ResponseWriter }
+
+func (d deadlined) Write(p []byte) (int, error) {
+	extend(d.w)
+	return d.w.Write(p)
+}

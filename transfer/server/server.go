@@ -1,0 +1,245 @@
+// Package server answers peers, asking access before every answer.
+//
+// Every request passes one gate (gate.go): the device that the connection proved, whether it said hello, how much it asks.
+// What a device may see is asked of Config.Tree and Config.Offers for every single request; "no right" and "not there" look the same.
+package server
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"porchlight/discovery"
+	"porchlight/discovery/canon"
+	"porchlight/share"
+	"porchlight/share/content"
+	"porchlight/share/safefs"
+	"porchlight/transfer"
+	"porchlight/transfer/link"
+	"porchlight/transfer/wire"
+)
+
+// Shares is what the server may show. Both methods decide about rights: a share a device may not see is not there.
+type Shares interface {
+	Offers(dev discovery.DeviceID) []share.Offer
+	Tree(dev discovery.DeviceID, id share.ID) (*safefs.Tree, error)
+}
+
+// Neighbours is told of those who call, and knows the others.
+type Neighbours interface {
+	// Greeted is called with each checked hello; it reports whether this device can reach the caller by dialling.
+	Greeted(s *link.Session, h wire.Hello) bool
+	// Lent takes over a connection the other side lends.
+	Lent(c *link.Conn)
+	// Hints are for the caller's gossip.
+	Hints(dev discovery.DeviceID) []wire.PeerHint
+}
+
+// Watcher watches folders of this computer for those who look at them.
+type Watcher interface {
+	Add(dir string) error
+	Remove(dir string)
+}
+
+// Config says what a server works with. All fields but Log and Watcher are needed.
+type Config struct {
+	Hello      func() wire.Hello
+	Shares     Shares
+	Neighbours Neighbours
+	Watcher    Watcher // nobody hears of changes if nil
+	Layers     *content.Cache
+	Log        *slog.Logger
+}
+
+// Server answers the requests of other devices.
+type Server struct {
+	cfg     Config
+	hub     hub
+	hashing *hashing
+	buffers sync.Pool // *[]byte of content.PieceSize
+	uploads chan struct{}
+
+	mu      sync.Mutex // guards the field below
+	devices map[discovery.DeviceID]*device
+}
+
+// maxUploads bounds the answers that carry bytes of files, all devices together: more readers make a disk slower, not faster.
+const maxUploads = 24
+
+// New makes a server. It starts nothing.
+func New(cfg Config) *Server {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{cfg: cfg, devices: map[discovery.DeviceID]*device{}, hashing: newHashing(cfg.Layers), uploads: make(chan struct{}, maxUploads)}
+	s.hub.watchers = map[dirKey]*looked{}
+	s.hub.readers = map[*reader]bool{}
+	s.buffers.New = func() any { b := make([]byte, content.PieceSize); return &b }
+	return s
+}
+
+// Serve answers what arrives at l until ctx ends, then says goodbye and returns when the last handler has.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	hs := &http.Server{
+		Handler:           s.Handler(),
+		ReadHeaderTimeout: wire.HeaderTime,
+		IdleTimeout:       wire.ServerIdle,
+		MaxHeaderBytes:    16 << 10,
+		ConnContext:       link.WithSession,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
+	}
+	done := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(done)
+		s.Bye()
+		sctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		if hs.Shutdown(sctx) != nil {
+			hs.Close()
+		}
+	})
+	err := hs.Serve(l)
+	if stop() { // broke by itself
+		return errors.Join(err, hs.Close())
+	}
+	<-done
+	return ctx.Err()
+}
+
+// Handler is the table of routes behind the gate.
+func (s *Server) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+wire.RouteEvents, s.events)
+	mux.HandleFunc("PUT "+wire.RouteWatch, s.watch)
+	mux.HandleFunc("GET "+wire.RoutePeers, s.peers)
+	mux.HandleFunc("GET "+wire.RouteShares, s.shares)
+	mux.HandleFunc("GET "+wire.RouteShare+"{share}"+wire.RouteList, s.list)
+	mux.HandleFunc("GET "+wire.RouteShare+"{share}"+wire.RouteFile, s.file)
+	mux.HandleFunc("POST "+wire.RouteShare+"{share}"+wire.RoutePack, s.pack)
+	mux.HandleFunc("GET "+wire.RouteShare+"{share}"+wire.RouteLayer, s.layer)
+	return s.gate(mux)
+}
+
+// hello answers the first request of a connection; with the Upgrade header the caller lends the connection.
+func (s *Server) hello(w http.ResponseWriter, r *http.Request, sess *link.Session) {
+	data, err := io.ReadAll(io.LimitReader(r.Body, wire.MaxHello+1))
+	if err != nil || len(data) > wire.MaxHello {
+		s.refuse(w, r, transfer.ErrLimit)
+		return
+	}
+	var h wire.Hello
+	if err := canon.UnmarshalOpen(data, &h); err != nil {
+		s.refuse(w, r, errors.Join(transfer.ErrProtocol, err))
+		return
+	}
+	if err := h.Check(); err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	if r.Header.Get("Upgrade") == wire.Reverse {
+		s.takeOver(w, r)
+		return
+	}
+	sess.SetHello(h)
+	answer := s.cfg.Hello()
+	answer.DialBack = s.cfg.Neighbours.Greeted(sess, h)
+	s.answer(w, r, answer)
+}
+
+// takeOver gives a lent connection to whoever dials.
+func (s *Server) takeOver(w http.ResponseWriter, r *http.Request) {
+	c, rw, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		s.refuse(w, r, transfer.ErrUnsupported)
+		return
+	}
+	conn, ok := c.(*link.Conn)
+	if !ok || rw.Reader.Buffered() > 0 {
+		c.Close()
+		return
+	}
+	c.SetDeadline(time.Now().Add(wire.HelloTime)) //nolint:errcheck // the write tells
+	const switching = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: " + wire.Reverse + "\r\n\r\n"
+	if _, err := c.Write([]byte(switching)); err != nil {
+		c.Close()
+		return
+	}
+	c.SetDeadline(time.Time{}) //nolint:errcheck // likewise
+	s.cfg.Neighbours.Lent(conn)
+}
+
+func (s *Server) peers(w http.ResponseWriter, r *http.Request) {
+	seq := s.sequence(w)
+	for _, h := range s.cfg.Neighbours.Hints(link.SessionOf(r.Context()).ID) {
+		if err := seq.Write(h); err != nil {
+			panic(http.ErrAbortHandler)
+		}
+	}
+	seq.end()
+}
+
+func (s *Server) shares(w http.ResponseWriter, r *http.Request) {
+	seq := s.sequence(w)
+	for _, o := range s.cfg.Shares.Offers(link.SessionOf(r.Context()).ID) {
+		if err := seq.Write(wire.ShareItem{ID: o.ID[:], Kind: uint8(o.Kind), Name: o.Name, Away: o.Away}); err != nil {
+			panic(http.ErrAbortHandler)
+		}
+	}
+	seq.end()
+}
+
+// answer writes one message.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, v any) {
+	b, err := canon.Marshal(v)
+	if err != nil {
+		s.refuse(w, r, errors.Join(transfer.ErrBroken, err))
+		return
+	}
+	w.Header().Set("Content-Type", wire.TypeCBOR)
+	extend(w)
+	io.Copy(w, bytes.NewReader(b)) //nolint:errcheck // the caller is gone then
+}
+
+// refuse answers with a kind. Nothing of the error's text leaves the computer.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	kind, status := wire.KindOf(err)
+	s.cfg.Log.Debug("refused", "route", r.URL.Path, "kind", kind, "err", err)
+	b, merr := canon.Marshal(wire.ErrorBody{Kind: kind})
+	if merr != nil {
+		panic(http.ErrAbortHandler)
+	}
+	w.Header().Set("Content-Type", wire.TypeCBOR)
+	if status == http.StatusTooManyRequests {
+		w.Header().Set("Retry-After", "1")
+	}
+	extend(w)
+	w.WriteHeader(status)
+	w.Write(b) //nolint:errcheck // the caller is gone then
+}
+
+// extend gives the next write the time that a body may stall.
+func extend(w http.ResponseWriter) {
+	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(wire.StallTime)) //nolint:errcheck // not a network connection: in tests only
+}
+
+// kindOf turns what safefs says into what the wire says.
+func kindOf(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, safefs.ErrChanged):
+		return transfer.ErrChanged
+	case errors.Is(err, safefs.ErrGone), errors.Is(err, share.ErrPath):
+		return transfer.ErrGone
+	case errors.Is(err, transfer.ErrGone), errors.Is(err, transfer.ErrLimit), errors.Is(err, transfer.ErrBusy), errors.Is(err, transfer.ErrProtocol):
+		return err
+	}
+	return errors.Join(transfer.ErrBroken, err)
+}
