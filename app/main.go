@@ -2,17 +2,26 @@
 package app
 
 import (
-	"fmt"
+	"context"
 	"os"
+	"os/signal"
+	"syscall"
+
+	"porchlight/app/cli"
+	"porchlight/app/control"
 )
 
-// Main runs the program with its arguments (without the program's name) and the contents of FyneApp.toml,
-// and returns the exit status.
+// Main runs the program. args are those after the program's name, manifest is FyneApp.toml, which holds the version.
+// It returns the exit code.
 func Main(args []string, manifest []byte) int {
-	if len(args) == 1 && args[0] == "version" {
-		fmt.Println("porchlight", version(manifest))
-		return 0
-	}
-	fmt.Fprintln(os.Stderr, "porchlight: usage: porchlight version")
-	return 2
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	version := versionOf(manifest)
+	return cli.Run(ctx, cli.Env{
+		Args: args, Stdout: os.Stdout, Stderr: os.Stderr, Version: version,
+		Connect: func(ctx context.Context, home string) (cli.Engine, error) { return control.Connect(ctx, home) },
+		Serve:   func(ctx context.Context, o cli.ServeOptions) error { return serve(ctx, version, o, os.Stdout) },
+		Lab:     func(ctx context.Context, o cli.LabOptions) error { return runLab(ctx, version, o, os.Stdout) },
+		Window:  func(ctx context.Context, home string) error { return openWindow(ctx, version, home) },
+	})
 }

@@ -136,6 +136,9 @@ func TestLock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if a.Home() != home {
+		t.Error("the lock is of", a.Home())
+	}
 	if _, err := Lock(home); !errors.Is(err, ErrLocked) {
 		t.Errorf("second lock: %v", err)
 	}

@@ -18,12 +18,20 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"porchlight/discovery"
+	"porchlight/discovery/presence"
 	"porchlight/share"
+	"porchlight/share/catalogue"
 	"porchlight/share/content"
 	"porchlight/transfer"
+	"porchlight/transfer/download"
 )
 
-var _ content.Store = Layers{}
+var (
+	_ content.Store   = Layers{}
+	_ presence.Store  = Peers{}
+	_ catalogue.Store = Shares{}
+	_ download.Store  = Jobs{}
+)
 
 func logTo(t *testing.T) *slog.Logger { return slog.New(slog.NewTextHandler(t.Output(), nil)) }
 

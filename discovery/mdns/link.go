@@ -150,11 +150,12 @@ func (l link) key() string {
 
 func (l link) loopback() bool { return l.ifi.Flags&net.FlagLoopback != 0 }
 
-// addresses returns the addresses of one family, best first.
+// addresses returns the addresses of one family, best first. On the loopback interface IPv4 is all: ff02::fb does not
+// work from ::1.
 func (l link) addresses(v6 bool) []netip.Addr {
 	var out []netip.Addr
 	for _, p := range l.prefixes {
-		if p.Addr().Is6() == v6 && !(v6 && p.Addr().IsLoopback()) { // ff02::fb does not work from ::1
+		if p.Addr().Is6() == v6 && !(v6 && l.loopback()) {
 			out = append(out, p.Addr())
 		}
 	}
@@ -165,8 +166,8 @@ func (l link) addresses(v6 bool) []netip.Addr {
 func (l link) announced() []netip.Addr {
 	var out []netip.Addr
 	for _, p := range l.prefixes {
-		if a := p.Addr(); !a.Is6() || !a.IsLoopback() {
-			out = append(out, a)
+		if !p.Addr().Is6() || !l.loopback() {
+			out = append(out, p.Addr())
 		}
 	}
 	return out[:min(len(out), maxAddresses)]

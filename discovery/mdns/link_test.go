@@ -129,3 +129,11 @@ func TestAsleep(t *testing.T) {
 		}
 	}
 }
+
+func TestLoopbackIsIPv4(t *testing.T) {
+	l := linkOf("lo0", "127.0.0.1/8", "::1/128", "fe80::1/64")
+	l.ifi.Flags = net.FlagUp | net.FlagLoopback
+	if got := l.announced(); len(got) != 1 || len(l.addresses(true)) != 0 {
+		t.Error(got, l.addresses(true))
+	}
+}

@@ -30,6 +30,7 @@ type Dest struct {
 	mu      sync.Mutex // guards the fields below
 	folders map[string]*lru.Element
 	order   lru.List // of *Folder, the last used in front
+	late    bool     // folders were closed that have names not settled
 }
 
 // OpenDest opens dir, an absolute path, for writing, and makes it if it is not there.
@@ -186,7 +187,8 @@ func (d *Dest) hold(f *Folder) *Folder {
 			d.order.Remove(e)
 			delete(d.folders, old.rel)
 			if old.dirty {
-				_ = syncFolder(old.dir) // what is lost by a crash now is fetched again
+				d.late = true
+				_ = syncEvicted(old.dir) // what is lost by a crash now is fetched again
 			}
 			old.close()
 		}
@@ -281,12 +283,14 @@ func (d *Dest) Settle() error {
 			dirty = append(dirty, f)
 		}
 	}
+	late := d.late
+	d.late = false
 	d.mu.Unlock()
 	dirs := make([]*os.File, len(dirty))
 	for i, f := range dirty {
 		dirs[i] = f.dir
 	}
-	err := syncFolders(dirs)
+	err := d.syncFolders(dirs, late)
 	for _, f := range dirty {
 		f.Release()
 	}

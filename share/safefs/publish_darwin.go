@@ -45,11 +45,11 @@ func flush(p *Part, names []string) error {
 	return f.Sync()
 }
 
-func syncFolder(dir *os.File) error { return unix.Fsync(int(dir.Fd())) }
+func syncEvicted(dir *os.File) error { return unix.Fsync(int(dir.Fd())) }
 
-func syncFolders(dirs []*os.File) error {
+func (*Dest) syncFolders(dirs []*os.File, _ bool) error {
 	for _, d := range dirs {
-		if err := syncFolder(d); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOTSUP) {
+		if err := syncEvicted(d); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOTSUP) {
 			return err
 		}
 	}

@@ -49,15 +49,22 @@ func flush(p *Part, names []string) error {
 	return nil
 }
 
-func syncFolder(dir *os.File) error { return dir.Sync() }
+// syncEvicted leaves it to syncFolders, which is told.
+func syncEvicted(*os.File) error { return nil }
 
-func syncFolders(dirs []*os.File) error {
-	if len(dirs) > fewFiles {
-		_, err := retry(func() (int, error) { return 0, unix.Syncfs(int(dirs[0].Fd())) })
+// syncFolders makes the names in some folders durable; late says that there are more, closed by now.
+func (d *Dest) syncFolders(dirs []*os.File, late bool) error {
+	if late || len(dirs) > fewFiles {
+		top, err := d.root.Open(".")
+		if err != nil {
+			return err
+		}
+		defer top.Close()
+		_, err = retry(func() (int, error) { return 0, unix.Syncfs(int(top.Fd())) })
 		return err
 	}
-	for _, d := range dirs {
-		if err := d.Sync(); err != nil && !errors.Is(err, unix.EINVAL) { // some network volumes have no such call
+	for _, f := range dirs {
+		if err := f.Sync(); err != nil && !errors.Is(err, unix.EINVAL) { // some network volumes have no such call
 			return err
 		}
 	}

@@ -18,9 +18,9 @@ func settle(f *os.File) error { return f.Sync() }
 // flush has nothing left to do: settle did it file by file.
 func flush(*Part, []string) error { return nil }
 
-func syncFolder(dir *os.File) error { return dir.Sync() }
+func syncEvicted(dir *os.File) error { return dir.Sync() }
 
-func syncFolders(dirs []*os.File) error {
+func (*Dest) syncFolders(dirs []*os.File, _ bool) error {
 	for _, d := range dirs {
 		if err := d.Sync(); err != nil {
 			return err

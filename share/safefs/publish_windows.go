@@ -65,6 +65,6 @@ func settle(f *os.File) error { return f.Sync() }
 func flush(*Part, []string) error { return nil }
 
 // Folders need no sync: the rename was written through.
-func syncFolder(*os.File) error { return nil }
+func syncEvicted(*os.File) error { return nil }
 
-func syncFolders([]*os.File) error { return nil }
+func (*Dest) syncFolders([]*os.File, bool) error { return nil }

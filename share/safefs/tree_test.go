@@ -319,8 +319,8 @@ func FuzzChild(f *testing.F) {
 	})
 }
 
-// A folder of 100,000 entries: the first rows within 300 ms, all within 1.5 s. On a machine that is busy, or under the race
-// detector, what the system itself takes to read and sort the names sets the measure.
+// A folder of 100,000 entries: the first rows within 300 ms, all within 1.5 s. On a machine that is busy
+// what the system itself takes to read and sort the names sets the measure.
 func TestLargeFolder(t *testing.T) {
 	const n = 100_000
 	dir := t.TempDir()
@@ -356,7 +356,7 @@ func TestLargeFolder(t *testing.T) {
 			}
 		}
 		t.Logf("%s: first rows after %v, all after %v", s, first, all)
-		if !raced() && (s == share.ByName && first > 300*time.Millisecond || all > 1500*time.Millisecond) {
+		if !raced() && (s == share.ByName && first > max(300*time.Millisecond, 4*measure) || all > max(1500*time.Millisecond, 16*measure)) {
 			t.Errorf("%s: too slow", s)
 		}
 	}

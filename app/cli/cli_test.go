@@ -1,0 +1,263 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unicode/utf8"
+
+	"porchlight/app/control"
+	"porchlight/discovery"
+	"porchlight/share"
+	"porchlight/transfer"
+)
+
+// runLine runs a command line on an engine in this process.
+func runLine(ctx context.Context, t *testing.T, e Engine, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = Run(ctx, Env{Args: append(args, "--home", t.TempDir()), Stdout: &out, Stderr: &errs, Connect: func(context.Context, string) (Engine, error) { return e, nil }})
+	return code, out.String(), errs.String()
+}
+
+func TestWaitingForPeersEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		code, out, errs := runLine(t.Context(), t, newFake(), "peers", "--wait", "3")
+		if code != exitFailed || !strings.Contains(errs, "2 of 3 neighbours are online after 30 seconds") || !strings.Contains(out, "bo") {
+			t.Error(code, out, errs)
+		}
+		if took := time.Since(began); took != waitPeers {
+			t.Error("took", took)
+		}
+	})
+}
+
+func TestWaitingForAnEngineThatStarts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		var out, errs bytes.Buffer
+		env := Env{Stdout: &out, Stderr: &errs, Connect: func(context.Context, string) (Engine, error) {
+			if time.Since(began) < 3*time.Second {
+				return nil, control.ErrNoEngine
+			}
+			return newFake(), nil
+		}}
+		home := t.TempDir()
+		env.Args = []string{"peers", "--home", home}
+		if code := Run(t.Context(), env); code != exitNoEngine || time.Since(began) > 0 {
+			t.Error(code, time.Since(began))
+		}
+		env.Args = []string{"peers", "--home", home, "--wait", "2"}
+		if code := Run(t.Context(), env); code != exitOK {
+			t.Error(code, errs.String())
+		}
+		began = time.Now().Add(time.Hour)
+		if code := Run(t.Context(), env); code != exitNoEngine {
+			t.Error(code, errs.String())
+		}
+	})
+}
+
+func TestCtrlCLeavesTheJob(t *testing.T) {
+	for _, args := range [][]string{{"get", "bo:Music"}, {"get", "bo:Music", "bo:Music/old", "--json"}} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFake()
+			f.pull = "hang"
+			ctx, cancel := context.WithCancel(t.Context())
+			go func() {
+				for !f.did("waiting") {
+					time.Sleep(time.Millisecond) // of the fake clock
+				}
+				cancel()
+			}()
+			code, out, errs := runLine(ctx, t, f, args...)
+			if code != exitFailed || out != "" || !strings.Contains(errs, "job 1 goes on without you. Stop it with: porchlight cancel 1") || f.did("cancel 1") {
+				t.Error(code, out, errs)
+			}
+			if strings.Contains(errs, "job 2") != (len(f.jobs) == 2) {
+				t.Error("what is left is not told whole:", errs)
+			}
+		})
+	}
+}
+
+func TestLinesOfProgress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		for range 120 { // looks for 12 seconds
+			f.steps = append(f.steps, func() {})
+		}
+		f.pull = "hang"
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		f.jobs = []transfer.Job{{ID: 1, Title: "old", State: transfer.Done}}
+		f.steps = append(f.steps, func() { f.jobs[1].State = transfer.Done })
+		f.jobs = append(f.jobs, transfer.Job{ID: 2, Title: "Film", From: "bo", State: transfer.Running, Bytes: 1_500_000, Total: 3_000_000, Listed: true, Rate: 100_000, Files: 2, Done: 1})
+		var out, errs bytes.Buffer
+		fo := &follower{call: &call{Env: Env{Stdout: &out, Stderr: &errs}}, engine: f, bar: &bar{w: &errs}}
+		if err := fo.follow(ctx, 2); err != nil {
+			t.Error(err)
+		}
+		want := "Film from bo (job 2)\nFilm: 1.5 MB of 3.0 MB, 1 of 2 files, 100 kB/s, 0:15 left\n"
+		if got := errs.String(); !strings.HasPrefix(got, want) || strings.Count(got, "\n") != 3 {
+			t.Errorf("%q", got)
+		}
+	})
+}
+
+type endedEngine struct{ *fake }
+
+func (endedEngine) Wait(context.Context, uint64) (uint64, error) {
+	return 0, fmt.Errorf("%w: EOF", control.ErrNoEngine)
+}
+
+func TestTheEngineEndsMeanwhile(t *testing.T) {
+	if code, _, errs := runLine(t.Context(), t, endedEngine{newFake()}, "get", "bo:Music"); code != exitNoEngine || !strings.Contains(errs, "job 1 goes on when it is started again") {
+		t.Error(code, errs)
+	}
+}
+
+func TestBar(t *testing.T) {
+	j := transfer.Job{Title: "Holiday pictures of everybody", State: transfer.Running, Bytes: 450, Total: 1000, Listed: true, Rate: 50}
+	for _, tt := range []struct {
+		columns int
+		want    string
+	}{
+		{79, "Holiday pictures o…  [######........]   45%  450 B of 1.0 kB  50 B/s  0:11 left"},
+		{60, "Holiday pictur…  [####......]   45%  450 B of 1.0 kB  50 B/s"},
+		{30, "Holiday…  [#####.......]   45%"},
+		{5, "Holi…"},
+	} {
+		got := barText(j, tt.columns)
+		if n := utf8.RuneCountInString(got); n > tt.columns || got != tt.want {
+			t.Errorf("%d columns: %d characters: %q", tt.columns, n, got)
+		}
+	}
+	j.Listed = false
+	if got := barText(j, 79); strings.Contains(got, "%") || strings.Contains(got, "#") {
+		t.Errorf("a part of an unknown whole: %q", got)
+	}
+	var out bytes.Buffer
+	b := &bar{w: &out, on: true}
+	b.draw(j)
+	b.clear()
+	b.clear()
+	if s := out.String(); strings.Count(s, "\r") != 3 || strings.Contains(s, "\n") {
+		t.Errorf("%q", s)
+	}
+}
+
+func TestShowMakesTextsHarmless(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain ü 漢": "plain ü 漢", "a\x1b[31m": `a\u001b[31m`, "x\u202egpj": `x\u202egpj`, "a\r\nb": `a\u000d\u000ab`, "\xff": `\xff`, "\u0085": `\u0085`, "": "",
+	} {
+		if got := show(in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestNumbersForPeople(t *testing.T) {
+	for n, want := range map[int64]string{0: "0 B", 999: "999 B", 1000: "1.0 kB", 9949: "9.9 kB", 9999: "10 kB", 999_499: "999 kB", 999_999: "1.0 MB", 1 << 30: "1.1 GB", 1<<63 - 1: "9.2 EB"} {
+		if got := size(n); got != want {
+			t.Errorf("%d: %s, want %s", n, got, want)
+		}
+	}
+	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567"} {
+		if got := count(n); got != want {
+			t.Errorf("%d: %s, want %s", n, got, want)
+		}
+	}
+	if left(65*time.Second) != "1:05" || left(2*time.Hour+3*time.Second) != "2:00:03" {
+		t.Error(left(65*time.Second), left(2*time.Hour+3*time.Second))
+	}
+	if when(time.Time{}) != nil || when(time.Unix(1<<50, 0)) != nil || when(day) == nil {
+		t.Error("a time JSON cannot write, or none at all")
+	}
+}
+
+func TestDeviceAt(t *testing.T) {
+	all := newFake().peers
+	bo := all[1].ID.String()
+	for _, tt := range []struct {
+		text, name, rest string
+		id               discovery.DeviceID
+		bad              bool
+	}{
+		{"bo", "bo", "", deviceID(2), false}, // the candidate of that name counts for nothing
+		{"BO:x/y", "bo", "x/y", deviceID(2), false},
+		{strings.ToLower(bo[:9]) + ":Music", "bo", "Music", deviceID(2), false},
+		{bo, "bo", "", deviceID(2), false},
+		{"anna: work:Stuff", "anna: work", "Stuff", deviceID(3), false},
+		{"anna", "", "", discovery.DeviceID{}, true},
+		{"twin:x", "", "", discovery.DeviceID{}, true},
+		{all[0].ID.String()[:9], "twin", "", deviceID(9), false},
+		{"", "", "", discovery.DeviceID{}, true},
+		{":x", "", "", discovery.DeviceID{}, true},
+	} {
+		p, rest, err := deviceAt(all, tt.text)
+		if (err != nil) != tt.bad || p.ID != tt.id || !tt.bad && rest != tt.rest {
+			t.Errorf("%q: %s %q %v", tt.text, p.Name, rest, err)
+		}
+		if tt.bad && err != nil {
+			if _, code := explain(err); code != exitNotFound {
+				t.Errorf("%q: exit code %d", tt.text, code)
+			}
+		}
+	}
+}
+
+func TestOfferAt(t *testing.T) {
+	offers := []share.Offer{{ID: share.ID{1}, Name: "a"}, {ID: share.ID{2}, Name: "a/b"}, {ID: share.ID{3}, Name: "Z"}, {ID: share.ID{4}, Name: "z"}}
+	for _, tt := range []struct {
+		text, path string
+		id         byte
+	}{
+		{"a", "", 1}, {"A/c/", "c", 1}, {"a/b", "", 2}, {"a/b/c", "c", 2}, {"a/bc", "bc", 1}, {"Z", "", 3}, {"z/x", "x", 4}, {share.ID{2}.String() + "/x", "x", 2}, {"ab", "", 0}, {"", "", 0},
+	} {
+		o, path, err := offerAt(offers, "bo", tt.text)
+		if o.ID[0] != tt.id || path != tt.path || (err != nil) != (tt.id == 0) {
+			t.Errorf("%q: %v %q %v", tt.text, o, path, err)
+		}
+	}
+	if _, _, err := offerAt([]share.Offer{{ID: share.ID{3}, Name: "Z"}, {ID: share.ID{4}, Name: "z"}}[:2], "bo", "Z"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestEveryErrorHasWordsAndACode(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		code int
+	}{
+		{fmt.Errorf("x: %w", transfer.ErrAway), exitAway}, {transfer.ErrGone, exitNotFound}, {transfer.ErrNoJob, exitNotFound}, {control.ErrNoEngine, exitNoEngine},
+		{usage("x"), exitUsage}, {errors.New("odd\x1b"), exitFailed}, {errors.Join(notFound("x"), transfer.ErrAway), exitNotFound}, {context.Canceled, exitFailed},
+	} {
+		text, code := explain(tt.err)
+		if code != tt.code || text == "" || strings.Contains(text, "\x1b") {
+			t.Errorf("%v: %q %d", tt.err, text, code)
+		}
+	}
+}
+
+func TestEveryCommandHasHelp(t *testing.T) {
+	for _, c := range commands() {
+		if c.run == nil || !strings.HasPrefix(c.help, "porchlight "+c.name) {
+			t.Errorf("%s has no help", c.name)
+		}
+		for f := range c.flags {
+			if !strings.Contains(c.help, f+" ") {
+				t.Errorf("the help of %s does not explain %s", c.name, f)
+			}
+		}
+		if first, _, _ := strings.Cut(c.name, " "); !strings.Contains(helpTop, "porchlight "+first) && !strings.Contains(helpTop, "| "+first) {
+			t.Errorf("the list of commands lacks %s", c.name)
+		}
+	}
+}

@@ -1,0 +1,284 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"porchlight/discovery"
+	"porchlight/share"
+	"porchlight/share/catalogue"
+	"porchlight/share/safefs"
+	"porchlight/transfer"
+)
+
+// fake is an engine with two neighbours online and some more known. Each Wait plays the next step of what was set up.
+type fake struct {
+	mu      sync.Mutex // guards the fields below
+	self    discovery.Self
+	peers   []discovery.Peer
+	shares  []share.Share
+	jobs    []transfer.Job
+	pull    string // what happens to the next pull: see play
+	steps   []func()
+	version uint64
+	asked   []transfer.Request
+	calls   []string
+	many    int // entries of the folder "many"
+}
+
+func deviceID(n byte) discovery.DeviceID { return discovery.DeviceID{n, 7, n} }
+
+var (
+	day     = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	musicID = share.ID{0xaa}
+)
+
+func newFake() *fake {
+	addr := netip.MustParseAddrPort("192.0.2.7:47470")
+	return &fake{
+		self: discovery.Self{ID: deviceID(1), Name: "me", Workgroup: "WORKGROUP", Network: discovery.Home, Port: 47470, Addresses: []netip.AddrPort{addr},
+			Version: "1.2", Home: "/h", Downloads: "/dl", Health: []discovery.Health{{Service: "mdns", Trouble: "no multicast"}}},
+		peers: []discovery.Peer{
+			{ID: deviceID(9), Name: "twin", State: discovery.Offline, Workgroup: "WORKGROUP"},
+			{ID: deviceID(2), Name: "bo", State: discovery.Online, Workgroup: "WORKGROUP", Addresses: []netip.AddrPort{addr}, FirstSeen: day, LastSeen: day},
+			{ID: deviceID(3), Name: "anna: work", State: discovery.Online, Workgroup: "HOME"},
+			{ID: deviceID(4), Name: "twin", State: discovery.Offline, Workgroup: "WORKGROUP"},
+			{ID: deviceID(5), Name: "bo", State: discovery.Candidate},
+			{Name: "shy\x1b[2J", State: discovery.Candidate},
+			{ID: deviceID(6), Name: "gone", State: discovery.Offline},
+		},
+	}
+}
+
+func (f *fake) note(format string, args ...any) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls = append(f.calls, fmt.Sprintf(format, args...))
+	return nil
+}
+
+func (f *fake) Self(context.Context) (discovery.Self, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.self, nil
+}
+
+func (f *fake) SetName(context.Context, string) error { return errors.ErrUnsupported }
+
+func (f *fake) SetWorkgroup(_ context.Context, n string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := discovery.CheckName(n); err != nil {
+		return err
+	}
+	f.self.Workgroup = n
+	return nil
+}
+func (f *fake) SetNetwork(context.Context, discovery.Network) error { return errors.ErrUnsupported }
+func (f *fake) SetDownloads(context.Context, string) error          { return errors.ErrUnsupported }
+func (f *fake) FinishFirstRun(context.Context) error                { return errors.ErrUnsupported }
+
+func (f *fake) Peers(context.Context) ([]discovery.Peer, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.peers), nil
+}
+
+func (f *fake) AddPeer(_ context.Context, hp string) error {
+	if hp == "nobody" {
+		return transfer.ErrAway
+	}
+	return f.note("AddPeer %s", hp)
+}
+func (f *fake) ForgetPeer(context.Context, discovery.DeviceID) error { return errors.ErrUnsupported }
+func (f *fake) Refresh(context.Context) error                        { return errors.ErrUnsupported }
+
+func (f *fake) Shares(context.Context) ([]share.Share, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.shares), nil
+}
+
+func (f *fake) AddShare(_ context.Context, path, name string) (share.Share, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if strings.HasSuffix(path, "secret") {
+		return share.Share{}, fmt.Errorf("%s: %w: keys are in it", path, safefs.ErrNotShareable)
+	}
+	if name == "" {
+		name = share.Path(path).Base()
+	}
+	for _, s := range f.shares {
+		if s.Name == name {
+			return share.Share{}, catalogue.ErrTaken
+		}
+	}
+	s := share.Share{ID: share.ID{byte(len(f.shares) + 1)}, Kind: share.Folder, Name: name, Path: path, Added: day}
+	f.shares = append(f.shares, s)
+	return s, nil
+}
+func (f *fake) RenameShare(context.Context, share.ID, string) error { return errors.ErrUnsupported }
+
+func (f *fake) RemoveShare(_ context.Context, id share.ID) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.shares = slices.DeleteFunc(f.shares, func(s share.Share) bool { return s.ID == id })
+	return nil
+}
+
+func (f *fake) Offers(_ context.Context, id discovery.DeviceID) ([]share.Offer, error) {
+	switch id {
+	case deviceID(2):
+		return []share.Offer{{ID: musicID, Kind: share.Folder, Name: "Music"}, {ID: share.ID{0xab}, Kind: share.Folder, Name: "Music/old"},
+			{ID: share.ID{0xac}, Kind: share.Drive, Name: "Stick", Away: true}}, nil
+	case deviceID(3):
+		return nil, nil
+	}
+	return nil, transfer.ErrAway
+}
+
+func (f *fake) List(_ context.Context, _ discovery.DeviceID, sh share.ID, p share.Path, _ share.Sort, yield func([]share.Entry) error) error {
+	if sh != musicID {
+		return yield([]share.Entry{{Path: "of the other share", Kind: share.File}})
+	}
+	switch p {
+	case "":
+		return yield([]share.Entry{
+			{Path: "many", Kind: share.Dir, MTime: day},
+			{Path: "a.mp3", Kind: share.File, Size: 4_200_000, MTime: day, Version: share.Version{1}},
+			{Path: "cloudy", Kind: share.File, Size: 7, MTime: day, Cloud: true},
+			{Path: "odd", Kind: share.Other, Reason: "link"},
+		})
+	case "many":
+		f.mu.Lock()
+		n := f.many
+		f.mu.Unlock()
+		for i := range n {
+			if err := yield([]share.Entry{{Path: share.Path(fmt.Sprintf("many/%06d", i)), Kind: share.File, Size: int64(i)}}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return transfer.ErrGone
+}
+
+func (f *fake) Watch(context.Context, discovery.DeviceID, share.ID, share.Path, func()) error {
+	return errors.ErrUnsupported
+}
+
+func (f *fake) Raw(_ context.Context, _ discovery.DeviceID, path string) (int, string, []byte, error) {
+	switch path {
+	case "/v1/hello":
+		return 200, "application/cbor", []byte{0xa1, 0x61, 'a', 0x01}, nil
+	case "/v1/none":
+		return 404, "text/plain", []byte("no\x1b\n"), nil
+	}
+	return 200, "application/octet-stream", []byte{0, 1, 2}, nil
+}
+
+func (f *fake) Pull(_ context.Context, r transfer.Request) (transfer.JobID, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked = append(f.asked, r)
+	id := transfer.JobID(len(f.jobs) + 1)
+	title := r.ShareName
+	if r.Paths[0] != "" {
+		title = r.Paths[0].Base()
+	}
+	f.jobs = append(f.jobs, transfer.Job{ID: id, Request: r, From: "bo", Title: title, State: transfer.Waiting, Created: day})
+	f.play(int(id)-1, f.pull)
+	return id, nil
+}
+
+// play sets up what happens to a job, one step with each Wait. The caller holds the lock.
+func (f *fake) play(i int, how string) {
+	step := func(change func(j *transfer.Job)) { f.steps = append(f.steps, func() { change(&f.jobs[i]) }) }
+	running := func(j *transfer.Job) {
+		j.State, j.Trouble, j.Bytes, j.Total, j.Files, j.Listed, j.Rate = transfer.Running, "", 400, 1000, 3, true, 100
+	}
+	done := func(j *transfer.Job) {
+		j.State, j.Bytes, j.Done, j.Skipped, j.Rate, j.Result, j.Ended = transfer.Done, 1000, 3, 1, 0, j.Request.Into+"/"+j.Title, day
+	}
+	switch how {
+	case "away":
+		step(func(j *transfer.Job) { j.State, j.Trouble = transfer.Away, transfer.SourceAway })
+	case "full":
+		step(func(j *transfer.Job) { j.State, j.Trouble = transfer.Away, transfer.DiskFull })
+	}
+	step(running)
+	switch how {
+	case "hang":
+		return
+	case "gone":
+		step(func(j *transfer.Job) { j.State, j.Trouble, j.Detail = transfer.Failed, transfer.SourceGone, "x\x1b" })
+	case "canceled":
+		step(func(j *transfer.Job) { j.State = transfer.Canceled })
+	case "part":
+		step(func(j *transfer.Job) {
+			done(j)
+			j.Done, j.Failed, j.Adapted = 2, 1, 1
+			j.Problems = []transfer.Problem{{Path: "a/b\u202e", Trouble: transfer.BadBytes}, {Path: "con", Trouble: transfer.NameTrouble, As: "con_"}}
+		})
+	default:
+		step(done)
+	}
+}
+
+func (f *fake) Jobs(context.Context) ([]transfer.Job, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.jobs), nil
+}
+
+func (f *fake) steer(id transfer.JobID, what string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if id < 1 || int(id) > len(f.jobs) {
+		return transfer.ErrNoJob
+	}
+	f.calls = append(f.calls, fmt.Sprintf("%s %d", what, id))
+	return nil
+}
+func (f *fake) PauseJob(_ context.Context, id transfer.JobID) error  { return f.steer(id, "pause") }
+func (f *fake) ResumeJob(_ context.Context, id transfer.JobID) error { return f.steer(id, "resume") }
+func (f *fake) CancelJob(_ context.Context, id transfer.JobID) error { return f.steer(id, "cancel") }
+func (f *fake) RetryJob(_ context.Context, id transfer.JobID) error  { return f.steer(id, "retry") }
+func (f *fake) ForgetJob(context.Context, transfer.JobID) error      { return errors.ErrUnsupported }
+
+func (f *fake) Wait(ctx context.Context, since uint64) (uint64, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.steps) > 0 {
+		f.steps[0]()
+		f.steps = f.steps[1:]
+		f.version++
+		return max(f.version, since+1), nil
+	}
+	f.calls = append(f.calls, "waiting")
+	f.mu.Unlock()
+	<-ctx.Done()
+	f.mu.Lock()
+	return 0, ctx.Err()
+}
+
+// comes puts a third neighbour online with the next Wait.
+func (f *fake) comes() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.steps = append(f.steps, func() {
+		f.peers = append(f.peers, discovery.Peer{ID: deviceID(8), Name: "late", State: discovery.Online})
+	})
+}
+
+func (f *fake) did(call string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Contains(f.calls, call)
+}

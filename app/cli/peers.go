@@ -1,0 +1,234 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"porchlight/app/control"
+	"porchlight/discovery"
+	"porchlight/transfer"
+)
+
+// waitPeers is how long peers --wait waits at most.
+const waitPeers = 30 * time.Second
+
+type selfRow struct {
+	ID         string            `json:"id"`
+	Name       string            `json:"name"`
+	Workgroup  string            `json:"workgroup"`
+	Network    discovery.Network `json:"network"`
+	Port       int               `json:"port"`
+	Addresses  []netip.AddrPort  `json:"addresses"`
+	Version    string            `json:"version"`
+	Home       string            `json:"home"`
+	Downloads  string            `json:"downloads"`
+	Peers      int               `json:"peers"`
+	Online     int               `json:"online"`
+	Shares     int               `json:"shares"`
+	ActiveJobs int               `json:"active_jobs"`
+	Troubles   []troubleRow      `json:"health"`
+}
+
+type troubleRow struct {
+	Service string `json:"service"`
+	Trouble string `json:"trouble"`
+}
+
+func status(ctx context.Context, c *call, e control.Engine) error {
+	self, err := e.Self(ctx)
+	if err != nil {
+		return err
+	}
+	all, errPeers := e.Peers(ctx)
+	shares, errShares := e.Shares(ctx)
+	pulls, errJobs := e.Jobs(ctx)
+	if err := errors.Join(errPeers, errShares, errJobs); err != nil {
+		return err
+	}
+	row := selfRow{ID: self.ID.String(), Name: self.Name, Workgroup: self.Workgroup, Network: self.Network, Port: self.Port, Addresses: nonNil(self.Addresses),
+		Version: self.Version, Home: self.Home, Downloads: self.Downloads, Peers: len(all), Online: online(all), Shares: len(shares), Troubles: []troubleRow{}}
+	for _, j := range pulls {
+		if !j.State.Ended() {
+			row.ActiveJobs++
+		}
+	}
+	for _, h := range self.Health {
+		row.Troubles = append(row.Troubles, troubleRow(h))
+	}
+	if c.json {
+		return c.object(row)
+	}
+	listens := wordListensNot
+	if self.Port != 0 {
+		listens = joinAddresses(self.Addresses, 4)
+	}
+	rows := [][]string{
+		{wordName, show(self.Name)}, {wordWorkgroup, show(self.Workgroup)}, {wordDeviceID, row.ID}, {wordNetwork, string(self.Network)},
+		{wordListens, listens}, {wordNeighbours, fmt.Sprintf(wordOnlineOf, row.Online, row.Peers)}, {wordShares, fmt.Sprint(row.Shares)},
+		{wordActiveJobs, fmt.Sprint(row.ActiveJobs)}, {wordDownloads, show(self.Downloads)}, {wordHome, show(self.Home)}, {wordVersion, self.Version},
+	}
+	for _, h := range row.Troubles {
+		rows = append(rows, []string{wordTrouble, show(h.Service + ": " + h.Trouble)})
+	}
+	return table(c.Stdout, rows)
+}
+
+type peerRow struct {
+	ID        string           `json:"id"`
+	Name      string           `json:"name"`
+	FirstName string           `json:"first_name,omitempty"`
+	Workgroup string           `json:"workgroup"`
+	State     discovery.State  `json:"state"`
+	Addresses []netip.AddrPort `json:"addresses"`
+	Manual    bool             `json:"manual"`
+	DialBack  bool             `json:"dial_back"`
+	Version   string           `json:"version,omitempty"`
+	FirstSeen *time.Time       `json:"first_seen,omitempty"`
+	LastSeen  *time.Time       `json:"last_seen,omitempty"`
+}
+
+func peers(ctx context.Context, c *call, e control.Engine) error {
+	want := 0
+	if text, given := c.flags["--wait"]; given {
+		n, ok := number(text)
+		if !ok {
+			return usage(wordBadNumber, "--wait", show(text))
+		}
+		want = n
+	}
+	all, err := await(ctx, e, want)
+	if err != nil {
+		return err
+	}
+	sortPeers(all)
+	if err := printPeers(c, all); err != nil {
+		return err
+	}
+	if n := online(all); n < want {
+		return &failure{exitFailed, fmt.Sprintf(wordTooFewPeers, n, want, int(waitPeers/time.Second)), nil}
+	}
+	return nil
+}
+
+// await returns the peers once enough are online, or after the longest wait.
+func await(ctx context.Context, e control.Engine, want int) ([]discovery.Peer, error) {
+	short, cancel := context.WithTimeout(ctx, waitPeers)
+	defer cancel()
+	for since := uint64(0); ; {
+		all, err := e.Peers(ctx)
+		if err != nil || online(all) >= want || short.Err() != nil {
+			return all, err
+		}
+		if since, err = e.Wait(short, since); err != nil && short.Err() == nil {
+			return nil, err
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func printPeers(c *call, all []discovery.Peer) error {
+	if c.json {
+		return list(c, all, func(p discovery.Peer) peerRow {
+			id := ""
+			if !p.ID.IsZero() {
+				id = p.ID.String()
+			}
+			return peerRow{ID: id, Name: p.Name, FirstName: p.FirstName, Workgroup: p.Workgroup, State: p.State, Addresses: nonNil(p.Addresses),
+				Manual: p.Manual, DialBack: p.DialBack, Version: p.Version, FirstSeen: when(p.FirstSeen), LastSeen: when(p.LastSeen)}
+		})
+	}
+	if len(all) == 0 {
+		_, err := fmt.Fprintln(c.Stdout, wordNoPeers)
+		return err
+	}
+	rows := [][]string{{wordColName, wordColWorkgroup, wordColState, wordColID, wordColAddress}}
+	for _, p := range all {
+		id := ""
+		if !p.ID.IsZero() {
+			id = p.ID.String()[:15]
+		}
+		rows = append(rows, []string{show(p.Name), show(p.Workgroup), string(p.State), id, joinAddresses(p.Addresses, 1)})
+	}
+	return table(c.Stdout, rows)
+}
+
+// sortPeers puts who is there first, then by workgroup and name.
+func sortPeers(all []discovery.Peer) {
+	rank := []discovery.State{discovery.Online, discovery.Suspect, discovery.Offline, discovery.Candidate}
+	slices.SortStableFunc(all, func(a, b discovery.Peer) int {
+		return cmp.Or(cmp.Compare(slices.Index(rank, a.State), slices.Index(rank, b.State)),
+			cmp.Compare(strings.ToLower(a.Workgroup), strings.ToLower(b.Workgroup)), cmp.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)))
+	})
+}
+
+func online(all []discovery.Peer) (n int) {
+	for _, p := range all {
+		if p.State == discovery.Online {
+			n++
+		}
+	}
+	return n
+}
+
+func peersAdd(ctx context.Context, c *call, e control.Engine) error {
+	if err := e.AddPeer(ctx, c.args[0]); err != nil {
+		if errors.Is(err, transfer.ErrAway) {
+			return &failure{exitAway, fmt.Sprintf(wordAddressAway, show(c.args[0])), err}
+		}
+		return err
+	}
+	return c.done(wordPeerAdded, show(c.args[0]))
+}
+
+func workgroup(ctx context.Context, c *call, e control.Engine) error {
+	if len(c.args) == 1 {
+		if err := e.SetWorkgroup(ctx, c.args[0]); err != nil {
+			return err
+		}
+	}
+	self, err := e.Self(ctx)
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return c.object(struct {
+			Workgroup string `json:"workgroup"`
+		}{self.Workgroup})
+	}
+	_, err = fmt.Fprintln(c.Stdout, show(self.Workgroup))
+	return err
+}
+
+// done says that something was done; with --json the exit code says it, and the object is empty.
+func (c *call) done(format string, args ...any) error {
+	if c.json {
+		return c.object(struct{}{})
+	}
+	_, err := fmt.Fprintf(c.Stdout, format+"\n", args...)
+	return err
+}
+
+// joinAddresses prints the best few of the addresses.
+func joinAddresses(all []netip.AddrPort, most int) string {
+	var s []string
+	for _, a := range all[:min(most, len(all))] {
+		s = append(s, show(a.String()))
+	}
+	return strings.Join(s, " ")
+}
+
+// nonNil makes an empty JSON array of nothing.
+func nonNil[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}

@@ -1,0 +1,147 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"porchlight/discovery"
+)
+
+// show makes a text of a neighbour safe to print: what moves the cursor or turns text around is shown as its number.
+func show(s string) string {
+	clean := func(r rune) bool {
+		return !unicode.IsControl(r) && !discovery.IsBidi(r) && r != utf8.RuneError
+	}
+	if strings.IndexFunc(s, func(r rune) bool { return !clean(r) }) < 0 {
+		return s
+	}
+	var b strings.Builder
+	for i, r := range s {
+		switch {
+		case clean(r):
+			b.WriteRune(r)
+		case r == utf8.RuneError && !strings.HasPrefix(s[i:], "\uFFFD"):
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
+}
+
+// size is a number of bytes as people say it, in steps of 1000.
+func size(n int64) string {
+	if n < 1000 {
+		return fmt.Sprintf("%d B", n)
+	}
+	v, unit := float64(n), ""
+	for _, unit = range []string{"kB", "MB", "GB", "TB", "PB", "EB"} {
+		if v /= 1000; v < 999.5 {
+			break
+		}
+	}
+	if v < 9.95 {
+		return fmt.Sprintf("%.1f %s", v, unit)
+	}
+	return fmt.Sprintf("%.0f %s", v, unit)
+}
+
+// count is a number with its thousands apart.
+func count(n int) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// files is a number of files in words.
+func files(n int) string {
+	if n == 1 {
+		return wordOneFile
+	}
+	return fmt.Sprintf(wordFiles, count(n))
+}
+
+// left is a time to go, as on a clock.
+func left(d time.Duration) string {
+	s := int64(d.Round(time.Second) / time.Second)
+	if s < 3600 {
+		return fmt.Sprintf("%d:%02d", s/60, s%60)
+	}
+	return fmt.Sprintf("%d:%02d:%02d", s/3600, s/60%60, s%60)
+}
+
+// when is a point in time for JSON; nil when it is not known, or is in a year JSON cannot write.
+func when(t time.Time) *time.Time {
+	if y := t.Year(); t.IsZero() || y < 0 || y > 9999 {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
+
+// object prints one JSON value.
+func (c *call) object(v any) error {
+	e := json.NewEncoder(c.Stdout)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// array prints JSON values as they come, one to a line, as one array.
+type array struct {
+	w     io.Writer
+	begun bool
+}
+
+func (a *array) put(v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	lead := "[\n"
+	if a.begun {
+		lead = ",\n"
+	}
+	a.begun = true
+	_, err = a.w.Write(append([]byte(lead), data...))
+	return err
+}
+
+// end closes the array; also after an error, so that what was printed can be read.
+func (a *array) end() error {
+	tail := "\n]\n"
+	if !a.begun {
+		tail = "[]\n"
+	}
+	_, err := io.WriteString(a.w, tail)
+	return err
+}
+
+// list prints all of in as one array.
+func list[In, Out any](c *call, in []In, row func(In) Out) error {
+	a := array{w: c.Stdout}
+	for _, v := range in {
+		if err := a.put(row(v)); err != nil {
+			return err
+		}
+	}
+	return a.end()
+}
+
+// table prints rows of cells in columns.
+func table(w io.Writer, rows [][]string) error {
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	for _, row := range rows {
+		if _, err := fmt.Fprintln(t, strings.TrimRight(strings.Join(row, "\t"), "\t")); err != nil {
+			return err
+		}
+	}
+	return t.Flush()
+}

@@ -1,0 +1,150 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"porchlight/app/config"
+	"porchlight/app/control"
+)
+
+// The scripts run the command line against a fake engine behind a real socket.
+
+type inDir struct {
+	m   *testing.M
+	dir string
+}
+
+func (d inDir) Run() int {
+	defer os.RemoveAll(d.dir)
+	return d.m.Run()
+}
+
+func TestMain(m *testing.M) {
+	run := inDir{m: m}
+	if filepath.Base(os.Args[0]) != "porchlight" { // not in the processes of the scripts: theirs comes with the environment
+		var err error
+		if run.dir, err = os.MkdirTemp("", "pl"); err != nil { // short: paths of sockets are
+			panic(err)
+		}
+		for _, name := range []string{"XDG_RUNTIME_DIR", "TMPDIR", "LocalAppData"} {
+			if err := os.Setenv(name, run.dir); err != nil {
+				panic(err)
+			}
+		}
+	}
+	testscript.Main(run, map[string]func(){"porchlight": func() {
+		os.Exit(Run(context.Background(), scriptEnv(os.Args[1:], os.Stdout, os.Stderr)))
+	}})
+}
+
+func scriptEnv(args []string, stdout, stderr io.Writer) Env {
+	said := func(format string, v ...any) error {
+		_, err := fmt.Fprintf(stdout, format+"\n", v...)
+		return err
+	}
+	return Env{
+		Args: args, Stdout: stdout, Stderr: stderr, Version: "1.2",
+		Connect: func(ctx context.Context, home string) (Engine, error) { return control.Connect(ctx, home) },
+		Serve: func(_ context.Context, o ServeOptions) error {
+			return said("serve %s %q %q", filepath.Base(o.Home), o.Name, o.Network)
+		},
+		Lab:    func(_ context.Context, o LabOptions) error { return said("lab %d %t", o.N, o.Demo) },
+		Window: func(_ context.Context, home string) error { return said("window %s", filepath.Base(home)) },
+	}
+}
+
+type engineKey struct{}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			home := filepath.Join(env.WorkDir, "home")
+			lock, err := config.Lock(home)
+			if err != nil {
+				return err
+			}
+			ctx, cancel := context.WithCancel(context.Background())
+			l, err := control.Listen(ctx, lock)
+			if err != nil {
+				cancel()
+				return errors.Join(err, lock.Release())
+			}
+			f, ended := newFake(), make(chan error, 1)
+			go func() { ended <- control.New(control.Config{Engine: f}).Serve(ctx, l) }()
+			env.Defer(func() {
+				cancel()
+				if err := errors.Join(<-ended, lock.Release()); err != nil {
+					env.T().Log(err)
+				}
+			})
+			env.Values[engineKey{}] = f
+			for _, name := range []string{"XDG_RUNTIME_DIR", "TMPDIR", "LocalAppData"} {
+				env.Setenv(name, os.Getenv(name))
+			}
+			env.Setenv("TZ", "UTC")
+			env.Setenv("H", home)
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":  exits,
+			"engine": engineCmd,
+		},
+	})
+}
+
+// exits CODE ARGUMENTS... runs a command line that must end with the code: in this process, which is much quicker than in
+// one of its own.
+func exits(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if got := Run(ctx, scriptEnv(args[2:], ts.Stdout(), ts.Stderr())); got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// engine WHAT... changes the fake engine, or checks what it was asked.
+func engineCmd(ts *testscript.TestScript, _ bool, args []string) {
+	f := ts.Value(engineKey{}).(*fake)
+	switch args[0] {
+	case "pull":
+		f.mu.Lock()
+		f.pull = args[1]
+		f.mu.Unlock()
+	case "comes":
+		f.comes()
+	case "many":
+		n, err := strconv.Atoi(args[1])
+		ts.Check(err)
+		f.mu.Lock()
+		f.many = n
+		f.mu.Unlock()
+	case "asked": // INTO CHECK PATH...
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		r := f.asked[len(f.asked)-1]
+		got := []string{r.Into, fmt.Sprint(r.Check)}
+		for _, p := range r.Paths {
+			got = append(got, string(p))
+		}
+		if fmt.Sprintf("%q", got) != fmt.Sprintf("%q", args[1:]) {
+			ts.Fatalf("asked for %q", got)
+		}
+	case "did":
+		if !f.did(args[1]) {
+			ts.Fatalf("it did %q", f.calls)
+		}
+	}
+}

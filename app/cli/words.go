@@ -1,0 +1,167 @@
+package cli
+
+import "porchlight/transfer"
+
+// The words of the command line, in English, in this one place so that a catalogue can take them over.
+// Values in JSON ("folder", "online") are not words and are never translated.
+const (
+	wordTryHelp      = "See: porchlight help"
+	wordNoCommand    = "there is no command %q"
+	wordWhichShare   = "say what to do: share add, share list or share remove"
+	wordNoFlag       = "%s has no option %s"
+	wordNeedsValue   = "%s needs a value"
+	wordTakesNoValue = "%s takes no value"
+	wordTooFew       = "%s needs more arguments"
+	wordTooMany      = "%s does not know what to do with %q"
+	wordBadNumber    = "%s needs a whole number above zero, not %q"
+	wordBadCount     = "%q is not a number of computers from 1 to %d"
+	wordBadNetwork   = "--network is home, office or public, not %q"
+	wordBadName      = "a name has 1 to 64 bytes, no control characters, and no spaces around it"
+	wordBadJob       = "%q is not the number of a job; see: porchlight jobs"
+	wordBadRoute     = "a route begins with a slash, as /v1/… does; this does not: %q"
+	wordOnlyDevice   = "raw takes a device alone, not %q"
+	wordGetWhat      = "%q names a device; say which share: DEVICE:SHARE[/PATH]. See: porchlight ls"
+
+	wordNoEngine       = "no engine is running for %s\nStart one with: porchlight serve"
+	wordEngineEnded    = "the engine has ended"
+	wordEngineEndedJob = "the engine has ended; job %d goes on when it is started again (porchlight serve)"
+	wordOtherVersion   = "the running engine is of another version; restart it"
+	wordLocked         = "this home is in use by another Porchlight"
+	wordNoJob          = "no such job; see: porchlight jobs"
+	wordAway           = "the other computer is away"
+	wordGone           = "not found, or not allowed"
+	wordNotHere        = "not found on this computer"
+	wordBusy           = "the other computer is busy; try again in a moment"
+	wordFull           = "no space left on the disk"
+	wordBroken         = "the other computer could not read its own data"
+	wordUnsupported    = "the other computer cannot do that; its version may be older"
+	wordShareTaken     = "you share something else under this name already; choose another one with --name"
+	wordSharedAlready  = "this folder is shared already; see: porchlight share list"
+	wordManyShares     = "too many shares"
+	wordShareUnknown   = "no such share; see: porchlight share list"
+	wordBadPath        = "such a path cannot exist in a share"
+	wordInterrupted    = "interrupted"
+	wordTooSlow        = "no answer in time"
+	wordStatus         = "the answer is %d %s"
+
+	wordNoDevice     = "no device named %q, and none whose ID begins so; see: porchlight peers"
+	wordAmbiguous    = "%q could be more than one device; use the start of its ID:"
+	wordThisComputer = "%s is this computer; for what it offers see: porchlight share list"
+	wordNoShare      = "%s has no share %q that you may see; see: porchlight ls %[1]s"
+	wordShareTwice   = "%s has more than one share %q; use the capitals of its name"
+	wordNoPath       = "%q cannot exist on %s"
+	wordShareAway    = "%s of %s is not there right now: its folder or drive is missing"
+	wordDeviceAway   = "%s is away"
+	wordDeviceBusy   = "%s is busy; try again in a moment"
+	wordAddressAway  = "nobody answers at %s"
+
+	wordName       = "Name"
+	wordWorkgroup  = "Workgroup"
+	wordDeviceID   = "Device ID"
+	wordNetwork    = "Network"
+	wordListens    = "Addresses"
+	wordListensNot = "not on the network"
+	wordNeighbours = "Neighbours"
+	wordOnlineOf   = "%d online of %d known"
+	wordShares     = "Shares"
+	wordActiveJobs = "Active jobs"
+	wordDownloads  = "Downloads"
+	wordHome       = "Home"
+	wordVersion    = "Version"
+	wordTrouble    = "Trouble"
+
+	wordColName      = "NAME"
+	wordColWorkgroup = "WORKGROUP"
+	wordColState     = "STATE"
+	wordColID        = "ID"
+	wordColAddress   = "ADDRESS"
+	wordColKind      = "KIND"
+	wordColPath      = "PATH"
+	wordColJob       = "JOB"
+	wordColDone      = "DONE"
+	wordColFiles     = "FILES"
+	wordColRate      = "RATE"
+	wordColFrom      = "FROM"
+	wordColWhat      = "WHAT"
+
+	wordNoPeers       = "No neighbours yet."
+	wordTooFewPeers   = "%d of %d neighbours are online after %d seconds"
+	wordPeerAdded     = "%s is remembered and will be looked for."
+	wordNoShares      = "Nothing is shared. Share a folder with: porchlight share add PATH"
+	wordShareAdded    = "%s is shared as %q."
+	wordShareRemoved  = "%q (%s) is no longer shared; the files stay."
+	wordNoOwnShare    = "you share nothing named %q; see: porchlight share list"
+	wordNobodyThere   = "No neighbour is online."
+	wordNoAnswer      = "(no answer)"
+	wordNothing       = "(shares nothing)"
+	wordOffersNothing = "%s shares nothing."
+	wordAwayNow       = "not there right now"
+	wordCannotOpen    = " (cannot be opened: %s)"
+	wordInCloud       = " (in the cloud)"
+	wordNoTime        = "-"
+
+	wordFolder  = "folder"
+	wordFile    = "file"
+	wordOther   = "other"
+	wordDrive   = "drive"
+	wordPrinter = "printer"
+	wordScanner = "scanner"
+	wordInbox   = "inbox"
+	wordDevice  = "device"
+
+	wordNoJobs       = "No jobs."
+	wordPaused       = "Job %d is paused."
+	wordResumed      = "Job %d goes on."
+	wordCanceled     = "Job %d is canceled."
+	wordBegun        = "job %d"
+	wordJobForgotten = "job %d is not there any more"
+	wordGoesOn       = "job %d goes on without you. Stop it with: porchlight cancel %[1]d"
+	wordIsWaiting    = "%s waits for its turn (job %d)"
+	wordIsRunning    = "%s from %s (job %d)"
+	wordIsPaused     = "%s is paused; it goes on with: porchlight resume %d"
+	wordIsAway       = "%s is away; %s waits and goes on by itself when it is back"
+	wordWaitsFor     = "%s waits: %s"
+	wordProgress     = "%s: %s of %s, %s of %s, %s/s"
+	wordLeft         = ", %s left"
+	wordLeftShort    = "%s left"
+	wordOf           = "%s of %s"
+	wordPerSecond    = "%s/s"
+	wordOneFile      = "1 file"
+	wordFiles        = "%s files"
+	wordDone         = "%s: %s, %s, all verified, in %s"
+	wordSkipped      = " (%s were there already)"
+	wordAdapted      = "  %s: named %s here"
+	wordMore         = "  … and %s more"
+	wordEndedBadly   = "%s: %s did not arrive"
+	wordHasFailed    = "%s failed: %s"
+	wordWasCanceled  = "%s was canceled"
+)
+
+// troubleWords says why a job or a file does not go on; empty for no trouble.
+func troubleWords(t transfer.Trouble) string {
+	switch t {
+	case transfer.NoTrouble:
+		return ""
+	case transfer.SourceAway:
+		return "the other computer is away"
+	case transfer.SourceGone:
+		return "not there any more, or not allowed"
+	case transfer.SourceChanged:
+		return "it changed while it was read"
+	case transfer.SourceBroken:
+		return "the other computer could not read it"
+	case transfer.DiskFull:
+		return "no space left on this disk"
+	case transfer.DiskTrouble:
+		return "this disk could not be written"
+	case transfer.TargetGone:
+		return "the folder to put it in is not there"
+	case transfer.FileTooLarge:
+		return "too large for this disk's file system"
+	case transfer.BadBytes:
+		return "what arrived was not what the owner described"
+	case transfer.NameTrouble:
+		return "its name cannot exist on this computer"
+	}
+	return string(t)
+}

@@ -1,0 +1,128 @@
+package control
+
+import (
+	"context"
+
+	"porchlight/discovery"
+	"porchlight/share"
+	"porchlight/transfer"
+)
+
+// Self is Device's.
+func (c *Client) Self(ctx context.Context) (discovery.Self, error) {
+	m, err := ask[selfMsg](ctx, c, "self", nothing{})
+	return m.value(), err
+}
+
+// SetName is Device's.
+func (c *Client) SetName(ctx context.Context, name string) error {
+	return c.tell(ctx, "set-name", textMsg{[]byte(name)})
+}
+
+// SetWorkgroup is Device's.
+func (c *Client) SetWorkgroup(ctx context.Context, name string) error {
+	return c.tell(ctx, "set-workgroup", textMsg{[]byte(name)})
+}
+
+// SetNetwork is Device's.
+func (c *Client) SetNetwork(ctx context.Context, network discovery.Network) error {
+	return c.tell(ctx, "set-network", textMsg{[]byte(network)})
+}
+
+// SetDownloads is Device's.
+func (c *Client) SetDownloads(ctx context.Context, dir string) error {
+	return c.tell(ctx, "set-downloads", textMsg{[]byte(dir)})
+}
+
+// FinishFirstRun is Device's.
+func (c *Client) FinishFirstRun(ctx context.Context) error {
+	return c.tell(ctx, "finish-first-run", nothing{})
+}
+
+// Peers is Neighbours'.
+func (c *Client) Peers(ctx context.Context) ([]discovery.Peer, error) {
+	return ask[[]discovery.Peer](ctx, c, "peers", nothing{})
+}
+
+// AddPeer is Neighbours'.
+func (c *Client) AddPeer(ctx context.Context, hostport string) error {
+	return c.tell(ctx, "add-peer", textMsg{[]byte(hostport)})
+}
+
+// ForgetPeer is Neighbours'.
+func (c *Client) ForgetPeer(ctx context.Context, id discovery.DeviceID) error {
+	return c.tell(ctx, "forget-peer", deviceMsg{id})
+}
+
+// Refresh is Neighbours'.
+func (c *Client) Refresh(ctx context.Context) error { return c.tell(ctx, "refresh", nothing{}) }
+
+// Shares is Shares'.
+func (c *Client) Shares(ctx context.Context) ([]share.Share, error) {
+	m, err := ask[[]shareMsg](ctx, c, "shares", nothing{})
+	return each(m, shareMsg.value), err
+}
+
+// AddShare is Shares'.
+func (c *Client) AddShare(ctx context.Context, path, name string) (share.Share, error) {
+	m, err := ask[shareMsg](ctx, c, "add-share", addShareMsg{[]byte(path), name})
+	return m.value(), err
+}
+
+// RenameShare is Shares'.
+func (c *Client) RenameShare(ctx context.Context, id share.ID, name string) error {
+	return c.tell(ctx, "rename-share", renameMsg{id, name})
+}
+
+// RemoveShare is Shares'.
+func (c *Client) RemoveShare(ctx context.Context, id share.ID) error {
+	return c.tell(ctx, "remove-share", shareIDMsg{id})
+}
+
+// Offers is Remote's.
+func (c *Client) Offers(ctx context.Context, device discovery.DeviceID) ([]share.Offer, error) {
+	return ask[[]share.Offer](ctx, c, "offers", deviceMsg{device})
+}
+
+// Pull is Pulls'.
+func (c *Client) Pull(ctx context.Context, r transfer.Request) (transfer.JobID, error) {
+	m, err := ask[jobIDMsg](ctx, c, "pull", fromRequest(r))
+	return m.ID, err
+}
+
+// Jobs is Pulls'.
+func (c *Client) Jobs(ctx context.Context) ([]transfer.Job, error) {
+	m, err := ask[[]jobMsg](ctx, c, "jobs", nothing{})
+	return each(m, jobMsg.value), err
+}
+
+// PauseJob is Jobs'.
+func (c *Client) PauseJob(ctx context.Context, id transfer.JobID) error {
+	return c.tell(ctx, "pause-job", jobIDMsg{id})
+}
+
+// ResumeJob is Jobs'.
+func (c *Client) ResumeJob(ctx context.Context, id transfer.JobID) error {
+	return c.tell(ctx, "resume-job", jobIDMsg{id})
+}
+
+// CancelJob is Jobs'.
+func (c *Client) CancelJob(ctx context.Context, id transfer.JobID) error {
+	return c.tell(ctx, "cancel-job", jobIDMsg{id})
+}
+
+// RetryJob is Jobs'.
+func (c *Client) RetryJob(ctx context.Context, id transfer.JobID) error {
+	return c.tell(ctx, "retry-job", jobIDMsg{id})
+}
+
+// ForgetJob is Jobs'.
+func (c *Client) ForgetJob(ctx context.Context, id transfer.JobID) error {
+	return c.tell(ctx, "forget-job", jobIDMsg{id})
+}
+
+// Wait is Changes'.
+func (c *Client) Wait(ctx context.Context, since uint64) (uint64, error) {
+	m, err := ask[versionMsg](ctx, c, "wait", versionMsg{since})
+	return m.Version, err
+}

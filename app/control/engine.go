@@ -1,0 +1,92 @@
+// Package control serves the engine to other processes of this user, and is their client.
+//
+// It speaks HTTP over a Unix socket that only this user can reach: one POST for each method of the engine, JSON in and out,
+// errors as kinds, so that errors.Is says the same at both ends. Listings and hints come as lines of JSON while the call
+// lasts. When the caller's context ends, so does the call in the engine.
+package control
+
+import (
+	"context"
+
+	"porchlight/discovery"
+	"porchlight/share"
+	"porchlight/transfer"
+)
+
+// Engine is what one device can be asked. The engine and Client have the same methods; which of the two somebody holds
+// does not matter.
+type Engine interface {
+	Device
+	Neighbours
+	Shares
+	Remote
+	Pulls
+	Jobs
+	Changes
+}
+
+// Device is this computer and the user's decisions about it.
+type Device interface {
+	Self(ctx context.Context) (discovery.Self, error)
+	SetName(ctx context.Context, name string) error
+	SetWorkgroup(ctx context.Context, name string) error
+	SetNetwork(ctx context.Context, network discovery.Network) error
+	SetDownloads(ctx context.Context, dir string) error
+	FinishFirstRun(ctx context.Context) error
+}
+
+// Neighbours is who is there.
+type Neighbours interface {
+	Peers(ctx context.Context) ([]discovery.Peer, error)
+	AddPeer(ctx context.Context, hostport string) error
+	ForgetPeer(ctx context.Context, id discovery.DeviceID) error
+	Refresh(ctx context.Context) error
+}
+
+// Shares is what this computer offers.
+type Shares interface {
+	Shares(ctx context.Context) ([]share.Share, error)
+	AddShare(ctx context.Context, path, name string) (share.Share, error)
+	RenameShare(ctx context.Context, id share.ID, name string) error
+	RemoveShare(ctx context.Context, id share.ID) error
+}
+
+// Remote is what a neighbour offers.
+type Remote interface {
+	Offers(ctx context.Context, device discovery.DeviceID) ([]share.Offer, error)
+	// List hands over the entries of one folder in batches, in order. An error of yield ends the listing and is returned.
+	List(ctx context.Context, device discovery.DeviceID, sh share.ID, p share.Path, s share.Sort, yield func([]share.Entry) error) error
+	// Watch blocks until ctx ends or the folder cannot be watched any more, and calls changed after each change of it.
+	Watch(ctx context.Context, device discovery.DeviceID, sh share.ID, p share.Path, changed func()) error
+	// Raw asks a neighbour for any route and returns its answer, at most MaxRaw bytes of it.
+	Raw(ctx context.Context, device discovery.DeviceID, path string) (status int, contentType string, body []byte, err error)
+}
+
+// Pulls starts pulls and lists them.
+type Pulls interface {
+	Pull(ctx context.Context, r transfer.Request) (transfer.JobID, error)
+	Jobs(ctx context.Context) ([]transfer.Job, error)
+}
+
+// Jobs steers single pulls. Each returns transfer.ErrNoJob for a number that is not known.
+type Jobs interface {
+	PauseJob(ctx context.Context, id transfer.JobID) error
+	ResumeJob(ctx context.Context, id transfer.JobID) error
+	CancelJob(ctx context.Context, id transfer.JobID) error
+	RetryJob(ctx context.Context, id transfer.JobID) error
+	ForgetJob(ctx context.Context, id transfer.JobID) error
+}
+
+// Changes lets a caller sleep until there is something new.
+type Changes interface {
+	// Wait returns the newest version number once it is greater than since. Self, peers, shares and jobs share the number.
+	Wait(ctx context.Context, since uint64) (uint64, error)
+}
+
+// Limits of the protocol between two processes of one user.
+const (
+	MaxRaw     = 64 << 20 // bytes of the answer of Raw
+	maxRequest = 16 << 20 // bytes of any request: a selection of some thousand long paths
+	maxAnswer  = 64 << 20 // bytes of any answer that is not a stream
+	batch      = 1000     // entries in one line of a listing: some 100 KB
+)

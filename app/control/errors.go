@@ -1,0 +1,107 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"porchlight/discovery"
+	"porchlight/share"
+	"porchlight/share/catalogue"
+	"porchlight/share/safefs"
+	"porchlight/transfer"
+)
+
+var (
+	// ErrNoEngine says that no engine runs on this home, or that it ended during the call.
+	ErrNoEngine = errors.New("no engine is running")
+	// ErrVersion says that the engine was started by a version of the program this one cannot talk to.
+	ErrVersion = errors.New("the running engine is of another version")
+)
+
+// kind names a sentinel on the wire. A name is never given to another one.
+type kind struct {
+	name string
+	err  error
+}
+
+// kinds returns the errors callers decide on.
+func kinds() []kind {
+	return []kind{
+		{"away", transfer.ErrAway},
+		{"gone", transfer.ErrGone},
+		{"busy", transfer.ErrBusy},
+		{"changed", transfer.ErrChanged},
+		{"full", transfer.ErrFull},
+		{"broken", transfer.ErrBroken},
+		{"unsupported", transfer.ErrUnsupported},
+		{"limit", transfer.ErrLimit},
+		{"protocol", transfer.ErrProtocol},
+		{"no-job", transfer.ErrNoJob},
+		{"share-taken", catalogue.ErrTaken},
+		{"share-twice", catalogue.ErrShared},
+		{"share-name", catalogue.ErrName},
+		{"share-many", catalogue.ErrMany},
+		{"no-share", catalogue.ErrUnknown},
+		{"not-shareable", safefs.ErrNotShareable},
+		{"not-there", safefs.ErrGone},
+		{"disk-full", safefs.ErrFull},
+		{"name", discovery.ErrName},
+		{"device-id", discovery.ErrDeviceID},
+		{"share-id", share.ErrID},
+		{"path", share.ErrPath},
+		{"not-exist", fs.ErrNotExist},
+		{"exist", fs.ErrExist},
+		{"permission", fs.ErrPermission},
+		{"deadline", context.DeadlineExceeded},
+		{"canceled", context.Canceled},
+		{"no-engine", ErrNoEngine},
+		{"version", ErrVersion},
+	}
+}
+
+// failure is an error on its way: every sentinel it is, and its words for the log.
+type failure struct {
+	Kinds   []string `json:"kinds,omitempty"`
+	Message string   `json:"message"`
+}
+
+func failureOf(err error) *failure {
+	f := &failure{Message: err.Error()}
+	for _, k := range kinds() {
+		if errors.Is(err, k.err) {
+			f.Kinds = append(f.Kinds, k.name)
+		}
+	}
+	return f
+}
+
+// err makes the error the engine returned, as far as errors.Is and its text go.
+func (f *failure) err() error {
+	e := &remoteError{message: f.Message}
+	for _, k := range kinds() {
+		for _, name := range f.Kinds {
+			if name == k.name {
+				e.are = append(e.are, k.err)
+			}
+		}
+	}
+	return e
+}
+
+type remoteError struct {
+	message string
+	are     []error
+}
+
+func (e *remoteError) Error() string   { return e.message }
+func (e *remoteError) Unwrap() []error { return e.are }
+
+// lost explains a call that broke off: the caller gave up, or the engine went.
+func lost(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return fmt.Errorf("%w: %w", ErrNoEngine, err)
+}

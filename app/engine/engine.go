@@ -1,0 +1,251 @@
+// Package engine is Porchlight at work: the roster, the shares, the pulls and the network, put together.
+//
+// It is what window, command line and service are clients of. Every exported method may be called from any goroutine.
+// Nothing runs before Run; what does not work here is told in Self.Health, and the rest goes on.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"porchlight/app/config"
+	"porchlight/app/store"
+	"porchlight/discovery"
+	"porchlight/discovery/identity"
+	"porchlight/discovery/presence"
+	"porchlight/share/catalogue"
+	"porchlight/share/content"
+	"porchlight/share/watch"
+	"porchlight/transfer/download"
+)
+
+// Config says which home an engine works for, and how. Home and Version are needed.
+type Config struct {
+	Home    string
+	Version string
+	// Change is applied to the settings before they are used, and kept: what was asked for on the command line.
+	Change func(*config.Settings) error
+	// Loopback keeps everything on this machine: several engines that only find each other.
+	Loopback bool
+	Log      *slog.Logger
+}
+
+// errSelf says that an address turned out to be this computer's own.
+var errSelf = errors.New("that is this computer itself")
+
+// cachedPieces bounds the piece values held in memory: a terabyte's worth.
+const cachedPieces = 1 << 20
+
+// Engine is one device at work.
+type Engine struct {
+	cfg       Config
+	ident     *identity.Identity
+	install   string
+	db        *store.DB
+	roster    *presence.Roster
+	catalogue *catalogue.Catalogue
+	layers    *content.Cache
+	watcher   *watch.Watcher
+	pulls     *download.Manager
+	changes   changes
+	log       *slog.Logger
+
+	mu       sync.Mutex // guards the fields below
+	settings config.Settings
+	net      *network // nil while this device is on no network
+	renet    chan struct{}
+	health   map[string]string
+}
+
+// Open takes a home into use: its key, settings and database. The caller holds the home's lock. Run or Close must follow.
+func Open(ctx context.Context, cfg Config) (*Engine, error) {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	e := &Engine{cfg: cfg, log: cfg.Log, health: map[string]string{}, renet: make(chan struct{})}
+	e.changes.init()
+	if err := e.open(ctx); err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
+	return e, nil
+}
+
+func (e *Engine) open(ctx context.Context) error {
+	_, err := os.Stat(config.DatabasePath(e.cfg.Home))
+	fresh := errors.Is(err, fs.ErrNotExist)
+	if e.ident, err = identity.Load(e.cfg.Home, fresh); err != nil {
+		return err
+	}
+	e.install = identity.Install(e.ident.ID(), machineID(), e.cfg.Home)
+	if err := e.loadSettings(ctx); err != nil {
+		return err
+	}
+	if e.db, err = store.Open(ctx, config.DatabasePath(e.cfg.Home), store.Config{Log: e.log}); err != nil {
+		return err
+	}
+	for _, h := range e.db.Health() {
+		e.setHealth(h.Service, h.Trouble)
+	}
+	e.roster = presence.New(presence.Config{Self: e.ident.ID(), Store: e.db.Peers(), OnChange: e.changes.bump, Log: e.log})
+	e.catalogue = catalogue.New(catalogue.Config{Store: e.db.Shares(), Own: []string{e.cfg.Home}, OnChange: e.sharesChanged, Log: e.log})
+	e.layers = content.NewCache(e.db.Layers(), cachedPieces)
+	e.watcher = watch.New(watch.Config{OnChange: e.dirChanged, Log: e.log})
+	if e.pulls, err = download.New(download.Config{Store: e.db.Jobs(), Sources: sources{e}, Layers: e.layers, OnChange: e.changes.bump, Log: e.log}); err != nil {
+		return err
+	}
+	if err := e.roster.Load(); err != nil {
+		return err
+	}
+	return e.catalogue.Load()
+}
+
+// loadSettings reads the settings and applies what was asked for.
+func (e *Engine) loadSettings(ctx context.Context) error {
+	s, restored, err := config.Load(e.cfg.Home)
+	if err != nil {
+		return err
+	}
+	if restored {
+		e.setHealth("settings", "the settings were damaged and were put back to what is usual")
+	}
+	e.settings = s
+	if e.cfg.Change == nil {
+		return nil
+	}
+	e.settings, err = config.Update(ctx, e.cfg.Home, e.cfg.Change)
+	return err
+}
+
+// Run works until ctx ends, says goodbye, and returns when everything has stopped and is kept.
+func (e *Engine) Run(ctx context.Context) error {
+	defer e.Close() //nolint:errcheck // nothing is left to do about it
+	var wg sync.WaitGroup
+	part := func(name string, run func(context.Context) error) {
+		wg.Go(func() {
+			if err := run(ctx); err != nil && ctx.Err() == nil {
+				e.log.Error("a part of the engine stopped", "part", name, "err", err)
+				e.setHealth(name, err.Error())
+			}
+		})
+	}
+	part("watch", e.watcher.Run)
+	part("pull", e.pulls.Run)
+	part("network", e.runNetworks)
+	wg.Wait()
+	return nil
+}
+
+// Close ends an engine that was opened and never run; Run does it by itself.
+func (e *Engine) Close() error {
+	var errs []error
+	if e.catalogue != nil {
+		errs = append(errs, e.catalogue.Close())
+	}
+	if e.db != nil {
+		errs = append(errs, e.db.Close())
+		e.db = nil
+	}
+	return errors.Join(errs...)
+}
+
+// setHealth notes what does not work; an empty trouble takes it back.
+func (e *Engine) setHealth(service, trouble string) {
+	e.mu.Lock()
+	was := e.health[service]
+	e.health[service] = trouble
+	if trouble == "" {
+		delete(e.health, service)
+	}
+	e.mu.Unlock()
+	if was != trouble {
+		e.changes.bump()
+	}
+}
+
+// Self describes this device.
+func (e *Engine) Self(context.Context) (discovery.Self, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := discovery.Self{ID: e.ident.ID(), Name: e.settings.Name, Workgroup: e.settings.Workgroup, Network: e.settings.Network,
+		Version: e.cfg.Version, Home: e.cfg.Home, Downloads: e.settings.Downloads, FirstRun: !e.settings.FirstRunDone}
+	if e.net != nil {
+		s.Port, s.Addresses = e.net.port, e.net.addresses()
+	}
+	for service, trouble := range e.health {
+		s.Health = append(s.Health, discovery.Health{Service: service, Trouble: trouble})
+	}
+	slices.SortFunc(s.Health, func(a, b discovery.Health) int {
+		if a.Service < b.Service {
+			return -1
+		}
+		return 1
+	})
+	return s, nil
+}
+
+// change changes the settings and keeps them.
+func (e *Engine) change(ctx context.Context, f func(*config.Settings)) error {
+	s, err := config.Update(ctx, e.cfg.Home, func(s *config.Settings) error {
+		f(s)
+		return s.Check()
+	})
+	if err != nil {
+		return err
+	}
+	e.mu.Lock()
+	e.settings = s
+	n := e.net
+	e.mu.Unlock()
+	if n != nil {
+		n.renamed()
+	}
+	e.changes.bump()
+	return nil
+}
+
+// SetName renames this device. It returns discovery.ErrName for a name that cannot be used.
+func (e *Engine) SetName(ctx context.Context, name string) error {
+	return e.change(ctx, func(s *config.Settings) { s.Name = name })
+}
+
+// SetWorkgroup moves this device to another open workgroup. It returns discovery.ErrName for a name that cannot be used.
+func (e *Engine) SetWorkgroup(ctx context.Context, name string) error {
+	return e.change(ctx, func(s *config.Settings) { s.Workgroup = name })
+}
+
+// SetNetwork says how far the network is trusted. On a public one this device neither announces itself nor listens.
+func (e *Engine) SetNetwork(ctx context.Context, n discovery.Network) error {
+	if err := e.change(ctx, func(s *config.Settings) { s.Network = n }); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	close(e.renet)
+	e.renet = make(chan struct{})
+	return nil
+}
+
+// SetDownloads says where pulls go; dir is absolute.
+func (e *Engine) SetDownloads(ctx context.Context, dir string) error {
+	if !filepath.IsAbs(dir) {
+		return fmt.Errorf("%q is not a whole path", dir)
+	}
+	return e.change(ctx, func(s *config.Settings) { s.Downloads = filepath.Clean(dir) })
+}
+
+// FinishFirstRun notes that somebody has gone through the first steps.
+func (e *Engine) FinishFirstRun(ctx context.Context) error {
+	return e.change(ctx, func(s *config.Settings) { s.FirstRunDone = true })
+}
+
+// Wait returns the newest version of everything that people see, once it is greater than since.
+func (e *Engine) Wait(ctx context.Context, since uint64) (uint64, error) {
+	return e.changes.wait(ctx, since)
+}

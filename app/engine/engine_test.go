@@ -1,0 +1,299 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"porchlight/app/config"
+	"porchlight/discovery"
+	"porchlight/share"
+	"porchlight/transfer"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// world is one engine at work on the loopback interface.
+type world struct {
+	*Engine
+	t    *testing.T
+	home string
+	dir  string
+	id   discovery.DeviceID
+	stop func()
+}
+
+func start(t *testing.T, name, home string) *world {
+	t.Helper()
+	dir := t.TempDir()
+	if home == "" {
+		home = t.TempDir()
+	}
+	e, err := Open(t.Context(), Config{Home: home, Version: "test", Loopback: true, Change: func(s *config.Settings) error {
+		s.Name, s.Network, s.Downloads, s.FirstRunDone = name, discovery.Home, filepath.Join(dir, "downloads"), true
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := e.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	w := &world{Engine: e, t: t, home: home, dir: dir, id: e.ident.ID()}
+	w.stop = sync.OnceFunc(func() { cancel(); wg.Wait() })
+	t.Cleanup(w.stop)
+	w.until("it listens", func() bool {
+		s, err := e.Self(t.Context())
+		return err == nil && s.Port != 0
+	})
+	return w
+}
+
+// until waits for a condition; every change of the engine looks again.
+func (w *world) until(what string, ok func() bool) {
+	w.t.Helper()
+	w.within(15*time.Second, what, ok)
+}
+
+func (w *world) within(most time.Duration, what string, ok func() bool) {
+	w.t.Helper()
+	deadline := time.Now().Add(most)
+	for !ok() {
+		if time.Now().After(deadline) {
+			peers, _ := w.Peers(w.t.Context())
+			jobs, _ := w.Jobs(w.t.Context())
+			w.t.Fatalf("after %v not yet so that %s\npeers %+v\njobs %+v", most, what, peers, jobs)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+func (w *world) sees(other *world, state discovery.State) func() bool {
+	return func() bool {
+		p, err := w.roster.Get(other.id)
+		return err == nil && p.State == state
+	}
+}
+
+// meet makes a and b neighbours, both ways, without announcements.
+func meet(a, b *world) {
+	a.t.Helper()
+	self, err := b.Self(a.t.Context())
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	if err := a.AddPeer(a.t.Context(), fmt.Sprintf("127.0.0.1:%d", self.Port)); err != nil {
+		a.t.Fatal(err)
+	}
+	a.until("it sees the other", a.sees(b, discovery.Online))
+	b.until("the other sees it", b.sees(a, discovery.Online))
+}
+
+func (w *world) put(name string, data []byte) {
+	w.t.Helper()
+	file := filepath.Join(w.dir, name)
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := os.WriteFile(file, data, 0o644); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// offer shares a folder of w and returns it as others see it.
+func (w *world) offer(name string) share.Offer {
+	w.t.Helper()
+	s, err := w.AddShare(w.t.Context(), filepath.Join(w.dir, name), name)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return share.Offer{ID: s.ID, Kind: s.Kind, Name: s.Name}
+}
+
+func (w *world) job(id transfer.JobID) transfer.Job {
+	jobs, err := w.Jobs(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, j := range jobs {
+		if j.ID == id {
+			return j
+		}
+	}
+	w.t.Fatalf("no job %d", id)
+	return transfer.Job{}
+}
+
+func TestFoundByAnnouncement(t *testing.T) {
+	a, b := start(t, "anna", ""), start(t, "bert", "")
+	a.until("it sees the other", a.sees(b, discovery.Online))
+	b.until("the other sees it", b.sees(a, discovery.Online))
+}
+
+func TestShareBrowsePull(t *testing.T) {
+	a, b := start(t, "anna", ""), start(t, "bert", "")
+	meet(a, b)
+	data := bytes.Repeat([]byte("porchlight "), 300_000)
+	a.put("Stuff/big.bin", data)
+	a.put("Stuff/sub/note.txt", []byte("hello"))
+	if offers, err := b.Offers(t.Context(), a.id); err != nil || len(offers) != 0 {
+		t.Fatalf("before anything is shared: %v, %v", offers, err)
+	}
+	o := a.offer("Stuff")
+	offers, err := b.Offers(t.Context(), a.id)
+	if err != nil || len(offers) != 1 || offers[0].Name != "Stuff" {
+		t.Fatalf("%v, %v", offers, err)
+	}
+	var names []string
+	err = b.List(t.Context(), a.id, o.ID, "", share.ByName, func(es []share.Entry) error {
+		for _, e := range es {
+			names = append(names, e.Name())
+		}
+		return nil
+	})
+	if err != nil || fmt.Sprint(names) != "[sub big.bin]" {
+		t.Errorf("%v, %v", names, err)
+	}
+	id, err := b.Pull(t.Context(), transfer.Request{Source: a.id, Share: o.ID, ShareName: o.Name, Paths: []share.Path{""}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.until("all is there", func() bool { return b.job(id).State.Ended() })
+	j := b.job(id)
+	if j.State != transfer.Done || j.Failed != 0 || j.Done != 2 {
+		t.Fatalf("%+v", j)
+	}
+	got, err := os.ReadFile(filepath.Join(b.dir, "downloads", "Stuff", "big.bin"))
+	if err != nil || !bytes.Equal(got, data) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	if err := a.RemoveShare(t.Context(), o.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.List(t.Context(), a.id, o.ID, "", share.ByName, func([]share.Entry) error { return nil }); !errors.Is(err, transfer.ErrGone) {
+		t.Errorf("a removed share: %v", err)
+	}
+}
+
+func TestChangesAreSeenAtOnce(t *testing.T) {
+	a, b := start(t, "anna", ""), start(t, "bert", "")
+	meet(a, b)
+	a.put("Stuff/x", nil)
+	o := a.offer("Stuff")
+	ctx, cancel := context.WithCancel(t.Context())
+	news := make(chan struct{}, 100)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := b.Watch(ctx, a.id, o.ID, "", func() { news <- struct{}{} }); !errors.Is(err, context.Canceled) {
+			t.Errorf("the watch ended with %v", err)
+		}
+	})
+	defer wg.Wait()
+	defer cancel()
+	for n, seen := 0, false; !seen; n++ { // the watch takes effect a moment after Watch was called
+		if n == 50 {
+			t.Fatal("a new file is not seen")
+		}
+		a.put(fmt.Sprintf("Stuff/first %d", n), nil)
+		select {
+		case <-news:
+			seen = true
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+	time.Sleep(3 * watchPause) // what is left of the first changes
+	for len(news) > 0 {
+		<-news
+	}
+	began := time.Now()
+	a.put("Stuff/second", []byte("new"))
+	select {
+	case <-news:
+		t.Logf("seen after %v", time.Since(began))
+	case <-time.After(5 * time.Second):
+		t.Error("a second file is not seen")
+	}
+}
+
+func TestGoodbyeCrashAndReturn(t *testing.T) {
+	a, b := start(t, "anna", ""), start(t, "bert", "")
+	meet(a, b)
+	b.stop()
+	a.within(time.Second, "the goodbye was heard", a.sees(b, discovery.Offline))
+	again := start(t, "bert", b.home)
+	if again.id != b.id {
+		t.Fatal("the same home is another device")
+	}
+	a.within(10*time.Second, "it is back", a.sees(again, discovery.Online))
+}
+
+func TestNamesTravel(t *testing.T) {
+	a, b := start(t, "anna", ""), start(t, "bert", "")
+	meet(a, b)
+	if err := b.SetName(t.Context(), "berta"); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.SetWorkgroup(t.Context(), "HOME"); err != nil {
+		t.Fatal(err)
+	}
+	a.until("the new names are known", func() bool {
+		p, err := a.roster.Get(b.id)
+		return err == nil && p.Name == "berta" && p.Workgroup == "HOME" && p.FirstName == "bert"
+	})
+	if err := b.SetName(t.Context(), "a\u202eb"); !errors.Is(err, discovery.ErrName) {
+		t.Errorf("a name that hides itself: %v", err)
+	}
+}
+
+func TestPublicNetworkHidesAndReturns(t *testing.T) {
+	a, b := start(t, "anna", ""), start(t, "bert", "")
+	meet(a, b)
+	if err := b.SetNetwork(t.Context(), discovery.Public); err != nil {
+		t.Fatal(err)
+	}
+	a.until("the other has left", a.sees(b, discovery.Offline))
+	b.until("it listens no more", func() bool {
+		s, err := b.Self(t.Context())
+		return err == nil && s.Port == 0
+	})
+	if err := b.AddPeer(t.Context(), "127.0.0.1:1"); !errors.Is(err, transfer.ErrAway) {
+		t.Errorf("on a public network: %v", err)
+	}
+	if err := b.SetNetwork(t.Context(), discovery.Home); err != nil {
+		t.Fatal(err)
+	}
+	b.until("it listens again", func() bool {
+		s, err := b.Self(t.Context())
+		return err == nil && s.Port != 0
+	})
+	a.until("it is back", a.sees(b, discovery.Online))
+}
+
+func TestNobodyThere(t *testing.T) {
+	a := start(t, "anna", "")
+	if err := a.AddPeer(t.Context(), "127.0.0.1:9"); !errors.Is(err, transfer.ErrAway) {
+		t.Errorf("a closed port: %v", err)
+	}
+	self, err := a.Self(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.AddPeer(t.Context(), fmt.Sprintf("127.0.0.1:%d", self.Port)); !errors.Is(err, errSelf) {
+		t.Errorf("itself: %v", err)
+	}
+	if _, err := a.Offers(t.Context(), discovery.DeviceID{1}); err == nil {
+		t.Error("an unknown device answers")
+	}
+}

@@ -1,0 +1,123 @@
+package engine
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"porchlight/share"
+	"porchlight/transfer"
+	"porchlight/transfer/wire"
+)
+
+// looks are the folders of one neighbour that somebody here looks at.
+type looks struct {
+	n *neighbour
+
+	mu     sync.Mutex // guards the fields below
+	dirs   map[place]map[*look]bool
+	dirty  bool
+	saying bool
+}
+
+type place struct {
+	share share.ID
+	path  share.Path
+}
+
+type look struct{ changed func() }
+
+// add begins a look; the returned function ends it. transfer.ErrLimit when too many folders are being looked at.
+func (l *looks) add(p place, changed func()) (end func(), err error) {
+	me := &look{changed}
+	l.mu.Lock()
+	if l.dirs == nil {
+		l.dirs = map[place]map[*look]bool{}
+	}
+	if l.dirs[p] == nil {
+		if len(l.dirs) >= wire.MaxWatch {
+			l.mu.Unlock()
+			return nil, transfer.ErrLimit
+		}
+		l.dirs[p] = map[*look]bool{}
+	}
+	l.dirs[p][me] = true
+	l.mu.Unlock()
+	l.say()
+	return func() {
+		l.mu.Lock()
+		if delete(l.dirs[p], me); len(l.dirs[p]) == 0 {
+			delete(l.dirs, p)
+		}
+		l.mu.Unlock()
+		l.say()
+	}, nil
+}
+
+// changed tells those who look at a folder.
+func (l *looks) changed(s share.ID, p share.Path) {
+	for _, me := range l.at(place{s, p}) {
+		me.changed()
+	}
+}
+
+func (l *looks) at(p place) (out []*look) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for me := range l.dirs[p] {
+		out = append(out, me)
+	}
+	return out
+}
+
+// renew names the folders again on a new stream. What changed meanwhile was not told, so everybody is.
+func (l *looks) renew() {
+	var all []*look
+	l.mu.Lock()
+	for _, d := range l.dirs {
+		for me := range d {
+			all = append(all, me)
+		}
+	}
+	l.mu.Unlock()
+	if len(all) > 0 {
+		l.say()
+	}
+	for _, me := range all {
+		me.changed()
+	}
+}
+
+// say tells the neighbour which folders are being looked at, one message at a time, the last one always with the newest state.
+func (l *looks) say() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.dirty = true
+	if l.saying {
+		return
+	}
+	l.saying = l.n.m.spawn(func(ctx context.Context) {
+		for {
+			l.mu.Lock()
+			if !l.dirty || ctx.Err() != nil {
+				l.saying = false
+				l.mu.Unlock()
+				return
+			}
+			l.dirty = false
+			dirs := make([]wire.WatchDir, 0, len(l.dirs))
+			for p := range l.dirs {
+				dirs = append(dirs, wire.WatchDir{Share: p.share[:], Path: string(p.path)})
+			}
+			l.mu.Unlock()
+			if up, _ := l.n.isUp(); !up {
+				continue // renewed with the next stream
+			}
+			sctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+			if err := l.n.client.SetWatch(sctx, dirs); err != nil {
+				l.n.m.log.Debug("folders not watched", "peer", l.n.id.Short(), "err", err)
+			}
+			cancel()
+		}
+	})
+}

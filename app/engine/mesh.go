@@ -1,0 +1,303 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"porchlight/discovery"
+	"porchlight/discovery/presence"
+	"porchlight/transfer"
+	"porchlight/transfer/link"
+	"porchlight/transfer/server"
+	"porchlight/transfer/wire"
+)
+
+type addrPort = netip.AddrPort
+
+const (
+	maxMesh    = 64 // neighbours with whom a stream is kept
+	maxProbes  = 8  // unproven targets dialled at once
+	gossipTime = time.Minute
+	clockTick  = 2 * time.Second
+	sleepJump  = 20 * time.Second // a gap in the ticks: this computer slept, or this process was stopped
+)
+
+// mesh keeps a stream with every known neighbour while this device is on a network.
+type mesh struct {
+	self     discovery.DeviceID
+	roster   *presence.Roster
+	dialer   *link.Dialer
+	listener *link.Listener
+	server   *server.Server
+	log      *slog.Logger
+	group    func() string // the open workgroup of this device
+	changed  func()        // something that people see has changed
+	refresh  func()        // ask the network who is there
+	probes   chan struct{}
+
+	mu   sync.Mutex // guards the fields below
+	ctx  context.Context
+	wg   *sync.WaitGroup
+	list map[discovery.DeviceID]*neighbour
+}
+
+// run keeps the mesh until ctx ends, and has joined everything when it returns.
+func (m *mesh) run(ctx context.Context) {
+	var wg sync.WaitGroup
+	m.mu.Lock()
+	m.ctx, m.wg = ctx, &wg
+	m.mu.Unlock()
+	for _, id := range m.roster.IDs() {
+		m.start(id)
+	}
+	m.clock(ctx)
+	m.mu.Lock()
+	m.ctx = nil // nothing starts any more
+	m.mu.Unlock()
+	wg.Wait()
+	for _, id := range m.roster.IDs() {
+		m.roster.SetState(id, discovery.Offline)
+	}
+}
+
+// clock does what is done now and then, and notices that the computer slept.
+func (m *mesh) clock(ctx context.Context) {
+	tick, gossip := time.NewTicker(clockTick), time.NewTicker(gossipTime)
+	defer tick.Stop()
+	defer gossip.Stop()
+	last := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			if now.Round(0).Sub(last.Round(0)) > sleepJump || now.Sub(last) > sleepJump { // wall clock, monotonic clock
+				m.log.Info("this computer slept; connecting anew")
+				m.dropAll()
+				m.refresh()
+			}
+			last = time.Now()
+			m.roster.Expire()
+		case <-gossip.C:
+			for _, n := range m.all() {
+				if up, _ := n.isUp(); up {
+					m.hail(n)
+				}
+			}
+		}
+	}
+}
+
+// spawn runs f until the mesh ends; false when it has ended.
+func (m *mesh) spawn(f func(ctx context.Context)) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.ctx == nil || m.ctx.Err() != nil {
+		return false
+	}
+	ctx := m.ctx
+	m.wg.Go(func() { f(ctx) })
+	return true
+}
+
+// start returns the neighbour of a known device, begun if it was not; nil when there are too many, or the mesh has ended.
+func (m *mesh) start(id discovery.DeviceID) *neighbour {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if n := m.list[id]; n != nil {
+		return n
+	}
+	if m.ctx == nil || m.ctx.Err() != nil || len(m.list) >= maxMesh || id == m.self {
+		return nil
+	}
+	n, ctx := newNeighbour(m, id), m.ctx
+	m.list[id] = n
+	m.wg.Go(func() { n.run(ctx) })
+	m.wg.Go(func() { n.lender(ctx) })
+	return n
+}
+
+// get returns a neighbour that was begun, or nil.
+func (m *mesh) get(id discovery.DeviceID) *neighbour {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.list[id]
+}
+
+func (m *mesh) all() []*neighbour {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Collect(maps.Values(m.list))
+}
+
+func (m *mesh) dropAll() {
+	for _, n := range m.all() {
+		n.drop()
+	}
+}
+
+// retryAll tries those that are not there, at once.
+func (m *mesh) retryAll() {
+	for _, n := range m.all() {
+		n.try()
+	}
+}
+
+// sighted follows one hint.
+func (m *mesh) sighted(s discovery.Sighting) {
+	t, dial := m.roster.See(s)
+	if !dial {
+		return
+	}
+	if t.Known {
+		if n := m.start(t.ID); n != nil {
+			n.try()
+		}
+		return
+	}
+	m.spawn(func(ctx context.Context) {
+		select {
+		case m.probes <- struct{}{}:
+			defer func() { <-m.probes }()
+		case <-ctx.Done():
+			return
+		}
+		if _, err := m.probe(ctx, t, s.Source == discovery.FromManual); err != nil {
+			m.log.Debug("not met", "addresses", t.Addresses, "err", err)
+		}
+	})
+}
+
+// probe dials an unproven target and makes it a neighbour if somebody answers.
+func (m *mesh) probe(ctx context.Context, t presence.Target, manual bool) (discovery.DeviceID, error) {
+	var want *discovery.DeviceID
+	if !t.ID.IsZero() {
+		want = &t.ID
+	}
+	var errs []error
+	for _, a := range t.Addresses {
+		g, err := m.dialer.Dial(ctx, want, a)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		id := g.Conn.Session.ID
+		g.Conn.Close()
+		if id == m.self {
+			return id, errSelf
+		}
+		m.prove(id, g.Answer, a, true, manual)
+		if n := m.start(id); n != nil {
+			n.setBlocked(!g.Answer.DialBack)
+		}
+		return id, nil
+	}
+	return discovery.DeviceID{}, errors.Join(errs...)
+}
+
+func (m *mesh) prove(id discovery.DeviceID, h wire.Hello, a addrPort, reached, manual bool) {
+	fresh := m.roster.Prove(presence.Proof{ID: id, Name: h.Name, Workgroup: h.Workgroup, Install: h.Install, Version: h.App,
+		Caps: h.Caps, Address: a, Reached: reached, Manual: manual})
+	if fresh {
+		m.log.Info("met", "peer", id.Short(), "name", h.Name)
+		m.server.Tell(wire.Event{Kind: wire.EventPeers})
+	}
+}
+
+// Greeted is told of every hello this device hears (server.Neighbours).
+func (m *mesh) Greeted(s *link.Session, h wire.Hello) bool {
+	if s.ID == m.self {
+		return true
+	}
+	var at addrPort
+	if h.Port != 0 && !s.Reversed {
+		at = netip.AddrPortFrom(s.Remote.Addr(), h.Port)
+	}
+	m.prove(s.ID, h, at, false, false)
+	n := m.start(s.ID)
+	if n == nil {
+		return true
+	}
+	if up, _ := n.isUp(); !up {
+		n.try()
+	}
+	return n.reachable()
+}
+
+// Lent takes a connection another device lends (server.Neighbours).
+func (m *mesh) Lent(c *link.Conn) {
+	n := m.start(c.Session.ID)
+	if n == nil || !m.spawn(func(ctx context.Context) {
+		n.peer.Offer(ctx, c)
+		if up, _ := n.isUp(); !up {
+			n.try()
+		}
+	}) {
+		c.Close()
+	}
+}
+
+// Hints are the neighbours that a device of the same open workgroup is told of (server.Neighbours).
+func (m *mesh) Hints(dev discovery.DeviceID) []wire.PeerHint {
+	p, err := m.roster.Get(dev)
+	if err != nil || !discovery.SameWorkgroup(p.Workgroup, m.group()) {
+		return nil
+	}
+	var out []wire.PeerHint
+	for _, q := range m.roster.Snapshot() {
+		if q.State != discovery.Online || q.ID == dev || !discovery.SameWorkgroup(q.Workgroup, p.Workgroup) {
+			continue
+		}
+		h := wire.PeerHint{ID: q.ID[:], Age: uint32(max(0, time.Since(q.LastSeen)/time.Second))}
+		for _, a := range q.Addresses {
+			if !a.Addr().IsLinkLocalUnicast() && !a.Addr().IsLoopback() && len(h.Addrs) < wire.MaxPeerAddrs {
+				h.Addrs = append(h.Addrs, a.String())
+			}
+		}
+		if len(h.Addrs) > 0 && len(out) < wire.MaxPeers {
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
+// hail asks a neighbour for those it knows, in the background, once at a time however often it says that it knows more.
+func (m *mesh) hail(n *neighbour) {
+	if !n.asking.CompareAndSwap(false, true) {
+		return
+	}
+	if !m.spawn(func(ctx context.Context) {
+		defer n.asking.Store(false)
+		m.gossip(ctx, n)
+	}) {
+		n.asking.Store(false)
+	}
+}
+
+// gossip asks a neighbour for those it knows. What it says is only a hint where to dial.
+func (m *mesh) gossip(ctx context.Context, n *neighbour) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	hints, err := n.client.Hints(ctx)
+	if err != nil {
+		if !errors.Is(err, transfer.ErrAway) {
+			m.log.Debug("no gossip", "peer", n.id.Short(), "err", err)
+		}
+		return
+	}
+	for _, h := range hints {
+		s := discovery.Sighting{ID: discovery.DeviceID(h.ID), Source: discovery.FromGossip, At: time.Now()}
+		for _, text := range h.Addrs {
+			if a, err := netip.ParseAddrPort(text); err == nil {
+				s.Addresses = append(s.Addresses, a)
+			}
+		}
+		m.sighted(s)
+	}
+}

@@ -1,0 +1,333 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"porchlight/discovery"
+	"porchlight/share"
+	"porchlight/transfer"
+	"porchlight/transfer/client"
+	"porchlight/transfer/link"
+	"porchlight/transfer/wire"
+)
+
+// How often a neighbour that is not there is tried again. An announcement, a connection from it or a change of the
+// network tries at once.
+const (
+	secondTry   = 500 * time.Millisecond // a crash is seen as a closed stream; two failed tries make it certain
+	retryFirst  = 4 * time.Second        // in the first minutes
+	retryLater  = 20 * time.Second
+	firstFor    = 10 * time.Minute
+	tellBlocked = 400 * time.Millisecond // a dial that takes longer probably meets a firewall
+)
+
+// neighbour keeps the connections to one known device: the event stream that says it is there, the folders looked at,
+// and a spare connection lent to it when it cannot dial this device.
+type neighbour struct {
+	id     discovery.DeviceID
+	m      *mesh
+	peer   *link.Peer
+	client *client.Client
+	kick   chan struct{} // holds one: try now
+	lend   chan struct{} // holds one: whether to lend may have changed
+	looks  looks
+	asking atomic.Bool // it is being asked for those it knows
+
+	mu      sync.Mutex // guards the fields below
+	online  bool
+	up      chan struct{} // closed while online
+	blocked bool          // it cannot dial this device
+	told    bool          // it was told that this device cannot dial it
+	cut     context.CancelFunc
+}
+
+func newNeighbour(m *mesh, id discovery.DeviceID) *neighbour {
+	n := &neighbour{id: id, m: m, kick: make(chan struct{}, 1), lend: make(chan struct{}, 1), up: make(chan struct{})}
+	n.peer = link.NewPeer(id, m.dialer, func() []addrPort { return m.roster.Addresses(id) }, n.greeted)
+	n.client = client.New(n.peer)
+	n.looks.n = n
+	return n
+}
+
+// greeted is told of every connection this device dialled.
+func (n *neighbour) greeted(g link.Greeting) {
+	n.m.prove(n.id, g.Answer, g.Addr, true, false)
+	n.setBlocked(!g.Answer.DialBack)
+}
+
+// try makes a sleeping neighbour try at once.
+func (n *neighbour) try() {
+	select {
+	case n.kick <- struct{}{}:
+	default:
+	}
+}
+
+// drop breaks every connection, so that all are made anew: they may lead over a network that is gone.
+func (n *neighbour) drop() {
+	n.mu.Lock()
+	cut := n.cut
+	n.mu.Unlock()
+	n.peer.Drop()
+	if cut != nil {
+		cut()
+	}
+	n.try()
+}
+
+// run keeps the event stream open until ctx ends.
+func (n *neighbour) run(ctx context.Context) {
+	defer n.peer.Close()
+	fails, since := 0, time.Now()
+	for ctx.Err() == nil {
+		end := n.stream(ctx)
+		switch {
+		case ctx.Err() != nil:
+		case end == endBye || end == endSilent:
+			fails, since = 2, time.Now()
+		case end == endBroke:
+			fails, since = 0, time.Now()
+		default:
+			fails++
+		}
+		if fails >= 2 {
+			n.peer.Drop()
+			n.setState(discovery.Offline)
+		} else if n.state() == discovery.Online {
+			n.setState(discovery.Suspect)
+		}
+		n.pause(ctx, fails, since)
+	}
+	n.setOffline()
+}
+
+// pause waits for the next try: at once after a break, soon after the first failure, then every few seconds.
+func (n *neighbour) pause(ctx context.Context, fails int, since time.Time) {
+	wait := retryFirst
+	switch {
+	case fails == 0:
+		return
+	case fails == 1:
+		wait = secondTry
+	case fails == 2:
+		wait = time.Second
+	case fails == 3:
+		wait = 2 * time.Second
+	case time.Since(since) > firstFor:
+		wait = retryLater
+	}
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-n.kick:
+	case <-ctx.Done():
+	}
+}
+
+// how says how a stream ended.
+type how int
+
+const (
+	endNever  how = iota // it never began
+	endBroke             // it was there and broke
+	endSilent            // nothing came for wire.OfflineAfter
+	endBye               // the device said goodbye
+)
+
+// minStream is how long a stream must have lived for its end to count as a break: one that breaks at once is a failure,
+// or the two sides would spin.
+const minStream = time.Second
+
+// stream holds the event stream open until it ends.
+func (n *neighbour) stream(ctx context.Context) how {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	n.mu.Lock()
+	n.cut = cancel
+	n.mu.Unlock()
+	early := time.AfterFunc(tellBlocked, n.tellBlocked)
+	defer early.Stop()
+	var began time.Time
+	bye := false
+	err := n.client.Events(ctx, func(e wire.Event) {
+		if began.IsZero() {
+			began = time.Now()
+			early.Stop()
+			n.setOnline()
+		} else if n.state() == discovery.Suspect {
+			n.setState(discovery.Online)
+		}
+		if e.Kind == wire.EventBye {
+			bye = true
+			cancel()
+			return
+		}
+		n.heard(e)
+	}, func() {
+		n.setState(discovery.Suspect)
+		n.m.refresh()
+	})
+	n.setOffline()
+	n.m.log.Debug("event stream ended", "peer", n.id.Short(), "err", err, "bye", bye)
+	switch {
+	case bye:
+		return endBye
+	case began.IsZero():
+		n.tellBlocked()
+		return endNever
+	case errors.Is(err, transfer.ErrAway) && time.Since(began) >= wire.OfflineAfter && n.state() == discovery.Suspect:
+		return endSilent
+	case time.Since(began) < minStream:
+		return endNever
+	}
+	return endBroke
+}
+
+// heard acts on one event. Each is a hint; what it is about is fetched.
+func (n *neighbour) heard(e wire.Event) {
+	switch e.Kind {
+	case wire.EventShares:
+		n.m.changed()
+	case wire.EventDir:
+		if len(e.Share) == len(share.ID{}) {
+			n.looks.changed(share.ID(e.Share), share.Path(e.Path))
+		}
+	case wire.EventSelf:
+		n.m.roster.Renamed(n.id, e.Name, e.Group)
+	case wire.EventDialBack:
+		n.setBlocked(!e.OK)
+	case wire.EventPeers:
+		n.m.hail(n)
+	}
+}
+
+// tellBlocked tells the device that it cannot be dialled from here, if it listens, so that it lends connections.
+func (n *neighbour) tellBlocked() {
+	n.mu.Lock()
+	n.told = true
+	n.mu.Unlock()
+	n.m.server.TellOne(n.id, wire.Event{Kind: wire.EventDialBack, OK: false})
+}
+
+// reachable reports whether this device can dial the other one, as far as it knows.
+func (n *neighbour) reachable() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return !n.told || n.peer.Direct()
+}
+
+func (n *neighbour) setOnline() {
+	n.mu.Lock()
+	if !n.online {
+		n.online = true
+		close(n.up)
+	}
+	direct := n.peer.Direct()
+	tell := n.told && direct
+	n.told = n.told && !direct
+	n.mu.Unlock()
+	if tell {
+		n.m.server.TellOne(n.id, wire.Event{Kind: wire.EventDialBack, OK: true})
+	}
+	n.setState(discovery.Online)
+	n.looks.renew()
+	n.m.hail(n)
+}
+
+func (n *neighbour) setOffline() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.online {
+		n.online = false
+		n.up = make(chan struct{})
+	}
+}
+
+// isUp returns whether the device is there, and a channel that is closed when it is.
+func (n *neighbour) isUp() (bool, <-chan struct{}) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.online, n.up
+}
+
+func (n *neighbour) state() discovery.State {
+	p, err := n.m.roster.Get(n.id)
+	if err != nil {
+		return discovery.Offline
+	}
+	return p.State
+}
+
+func (n *neighbour) setState(s discovery.State) { n.m.roster.SetState(n.id, s) }
+
+func (n *neighbour) setBlocked(b bool) {
+	n.m.roster.SetDialBack(n.id, !b)
+	n.mu.Lock()
+	n.blocked = b
+	n.mu.Unlock()
+	select {
+	case n.lend <- struct{}{}:
+	default:
+	}
+}
+
+func (n *neighbour) isBlocked() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.blocked
+}
+
+// lender keeps one spare connection with a device that cannot dial this one, for as long as it says so.
+func (n *neighbour) lender(ctx context.Context) {
+	for ctx.Err() == nil {
+		if !n.isBlocked() {
+			select {
+			case <-n.lend:
+			case <-ctx.Done():
+			}
+			continue
+		}
+		c, used, err := n.lendOne(ctx)
+		if err != nil {
+			select {
+			case <-time.After(2 * time.Second):
+			case <-n.lend:
+			case <-ctx.Done():
+			}
+			continue
+		}
+		if !n.m.listener.Push(c) {
+			continue
+		}
+		for waiting := true; waiting; {
+			select {
+			case <-used:
+				waiting = false
+			case <-c.Session.Gone():
+				waiting = false
+			case <-n.lend:
+				if waiting = n.isBlocked(); !waiting {
+					c.Close()
+				}
+			case <-ctx.Done():
+				c.Close()
+				waiting = false
+			}
+		}
+	}
+}
+
+func (n *neighbour) lendOne(ctx context.Context) (c *link.Conn, used <-chan struct{}, err error) {
+	err = transfer.ErrAway
+	for _, a := range n.m.roster.Addresses(n.id) {
+		if c, used, err = n.m.dialer.Lend(ctx, n.id, a); err == nil {
+			return c, used, nil
+		}
+	}
+	return nil, nil, err
+}

@@ -1,0 +1,204 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"porchlight/discovery"
+	"porchlight/discovery/mdns"
+	"porchlight/transfer/link"
+	"porchlight/transfer/server"
+	"porchlight/transfer/wire"
+)
+
+// network is this device on a network: what listens, what announces, and the mesh.
+type network struct {
+	e        *Engine
+	port     int
+	label    string
+	listener *link.Listener
+	server   *server.Server
+	mesh     *mesh
+	mdns     *mdns.Service
+
+	mu    sync.Mutex // guards the field below
+	addrs []netip.Addr
+}
+
+// runNetworks is on the network while its owner trusts it, and off it otherwise.
+func (e *Engine) runNetworks(ctx context.Context) error {
+	for ctx.Err() == nil {
+		e.mu.Lock()
+		kind, again := e.settings.Network, e.renet
+		e.mu.Unlock()
+		if kind == discovery.Public {
+			select {
+			case <-again:
+			case <-ctx.Done():
+			}
+			continue
+		}
+		nctx, cancel := context.WithCancel(ctx)
+		stop := make(chan struct{})
+		go func() {
+			select {
+			case <-again:
+				cancel()
+			case <-stop:
+			}
+		}()
+		err := e.runNetwork(nctx)
+		close(stop)
+		cancel()
+		if err == nil {
+			continue
+		}
+		e.setHealth("network", err.Error())
+		select {
+		case <-time.After(5 * time.Second): // the network may not be up yet
+		case <-again:
+		case <-ctx.Done():
+		}
+	}
+	return nil
+}
+
+// runNetwork is on the network until ctx ends.
+func (e *Engine) runNetwork(ctx context.Context) error {
+	n, err := e.newNetwork()
+	if err != nil {
+		return err
+	}
+	e.mu.Lock()
+	e.net = n
+	e.mu.Unlock()
+	e.setHealth("network", "")
+	defer func() {
+		e.mu.Lock()
+		e.net = nil
+		e.mu.Unlock()
+		e.changes.bump()
+	}()
+	var wg sync.WaitGroup
+	run := func(name string, f func(context.Context) error) {
+		wg.Go(func() {
+			if err := f(ctx); err != nil && ctx.Err() == nil {
+				e.log.Error("the network stopped working", "part", name, "err", err)
+				e.setHealth(name, err.Error())
+			}
+		})
+	}
+	run("accept", func(ctx context.Context) error { return n.accept(ctx) })
+	run("mdns", n.mdns.Run)
+	wg.Go(func() { n.mesh.run(ctx) })
+	e.changes.bump()
+	wg.Wait()
+	return nil
+}
+
+// accept serves until ctx ends. The listener outlives the server by the goodbye.
+func (n *network) accept(ctx context.Context) error {
+	lctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { n.listener.Run(lctx) }) //nolint:errcheck // the server tells
+	err := n.server.Serve(ctx, n.listener)
+	cancel()
+	return err
+}
+
+func (e *Engine) newNetwork() (*network, error) {
+	in, err := e.listen()
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	n := &network{e: e, port: in.Addr().(*net.TCPAddr).Port, label: mdns.NewLabel()}
+	n.listener = link.NewListener(in, e.ident, e.log)
+	dialer := &link.Dialer{Identity: e.ident, Hello: n.hello}
+	n.mesh = &mesh{self: e.ident.ID(), roster: e.roster, dialer: dialer, listener: n.listener, log: e.log, group: e.group, changed: e.changes.bump,
+		refresh: func() { n.mdns.Refresh() }, probes: make(chan struct{}, maxProbes), list: map[discovery.DeviceID]*neighbour{}}
+	n.server = server.New(server.Config{Hello: n.hello, Shares: access{e}, Neighbours: n.mesh, Watcher: e.watcher, Layers: e.layers, Log: e.log})
+	n.mesh.server = n.server
+	n.mdns = mdns.New(mdns.Config{Log: e.log, Record: n.record(), Loopback: e.cfg.Loopback, OnSighting: n.mesh.sighted, OnNetworkChange: n.changed,
+		OnHealth: func(trouble string) { e.setHealth("mdns", trouble) }})
+	n.readAddresses()
+	return n, nil
+}
+
+// listen takes the usual port, or any other if that one is taken.
+func (e *Engine) listen() (net.Listener, error) {
+	e.mu.Lock()
+	port := e.settings.Port
+	e.mu.Unlock()
+	if e.cfg.Loopback {
+		return net.Listen("tcp", "127.0.0.1:0")
+	}
+	if port == 0 {
+		port = discovery.DefaultPort
+	}
+	if l, err := net.Listen("tcp", ":"+strconv.Itoa(port)); err == nil {
+		return l, nil
+	}
+	return net.Listen("tcp", ":0")
+}
+
+func (n *network) hello() wire.Hello {
+	n.e.mu.Lock()
+	defer n.e.mu.Unlock()
+	s := n.e.settings
+	return wire.Hello{V: wire.Version, Name: s.Name, Workgroup: s.Workgroup, Install: n.e.install, Port: uint16(n.port), App: n.e.cfg.Version}
+}
+
+func (n *network) record() mdns.Record {
+	n.e.mu.Lock()
+	defer n.e.mu.Unlock()
+	s := n.e.settings
+	return mdns.Record{Instance: n.label, Port: n.port, Name: s.Name, Workgroup: s.Workgroup,
+		IDPrefix: mdns.IDPrefix(n.e.ident.ID()), Flags: mdns.AcceptsManual}
+}
+
+// renamed tells everybody the new name and workgroup.
+func (n *network) renamed() {
+	r := n.record()
+	if err := n.mdns.Update(r); err != nil {
+		n.e.log.Warn("not announced anew", "err", err)
+	}
+	n.server.Tell(wire.Event{Kind: wire.EventSelf, Name: r.Name, Group: r.Workgroup})
+}
+
+// changed is told that interfaces or addresses changed. A connection from an address that is gone would only be missed
+// after its silence, so all are made anew.
+func (n *network) changed() {
+	before, now := n.readAddresses()
+	if slices.ContainsFunc(before, func(a netip.Addr) bool { return !slices.Contains(now, a) }) {
+		n.mesh.dropAll()
+	}
+	n.mesh.retryAll()
+	n.e.changes.bump()
+}
+
+// readAddresses reads the addresses of this computer anew; it returns the old and the new ones.
+func (n *network) readAddresses() (before, now []netip.Addr) {
+	now = n.mdns.Addresses()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	before, n.addrs = n.addrs, now
+	return before, now
+}
+
+// addresses are where neighbours reach this device.
+func (n *network) addresses() (out []netip.AddrPort) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, a := range n.addrs {
+		out = append(out, netip.AddrPortFrom(a, uint16(n.port)))
+	}
+	return out
+}

@@ -1,0 +1,322 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"porchlight/discovery"
+	"porchlight/discovery/presence"
+	"porchlight/share"
+	"porchlight/share/safefs"
+	"porchlight/transfer"
+	"porchlight/transfer/client"
+	"porchlight/transfer/download"
+	"porchlight/transfer/wire"
+)
+
+// Peers returns the devices known and announced, by name, candidates last.
+func (e *Engine) Peers(context.Context) ([]discovery.Peer, error) { return e.roster.Snapshot(), nil }
+
+// AddPeer connects to a device by address, "host" or "host:port", and remembers it. It returns transfer.ErrAway when
+// nobody answers there.
+func (e *Engine) AddPeer(ctx context.Context, hostport string) error {
+	m, err := e.mesh()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	addrs, err := resolve(ctx, hostport)
+	if err != nil {
+		return fmt.Errorf("%w: %w", transfer.ErrAway, err)
+	}
+	id, err := m.probe(ctx, presence.Target{Addresses: addrs}, true)
+	if err != nil {
+		return err
+	}
+	if n := m.get(id); n != nil {
+		n.try()
+	}
+	return nil
+}
+
+// resolve turns what a person typed into addresses.
+func resolve(ctx context.Context, hostport string) ([]netip.AddrPort, error) {
+	host, port := hostport, strconv.Itoa(discovery.DefaultPort)
+	if ip, err := netip.ParseAddr(hostport); err == nil { // an IPv6 address has colons of its own
+		host = ip.String()
+	} else if h, p, err := net.SplitHostPort(hostport); err == nil {
+		host, port = h, p
+	}
+	number, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || number == 0 {
+		return nil, fmt.Errorf("%q is no port", port)
+	}
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return nil, err
+	}
+	var out []netip.AddrPort
+	for _, ip := range ips[:min(len(ips), 8)] {
+		out = append(out, netip.AddrPortFrom(ip.Unmap(), uint16(number)))
+	}
+	return out, nil
+}
+
+// ForgetPeer forgets a device; if it is there it is met again as a stranger. presence.ErrUnknown if it is not known.
+func (e *Engine) ForgetPeer(_ context.Context, id discovery.DeviceID) error {
+	return e.roster.Forget(id)
+}
+
+// Refresh asks the network who is there, and tries everybody who is not.
+func (e *Engine) Refresh(context.Context) error {
+	m, err := e.mesh()
+	if err != nil {
+		return err
+	}
+	m.refresh()
+	m.retryAll()
+	return nil
+}
+
+// Shares returns what this device offers.
+func (e *Engine) Shares(context.Context) ([]share.Share, error) { return e.catalogue.List(), nil }
+
+// AddShare offers a folder; an empty name means the folder's own. It returns safefs.ErrNotShareable with the reason
+// for places that are never shared.
+func (e *Engine) AddShare(_ context.Context, path, name string) (share.Share, error) {
+	return e.catalogue.Add(path, name)
+}
+
+// RenameShare changes the name neighbours see.
+func (e *Engine) RenameShare(_ context.Context, id share.ID, name string) error {
+	return e.catalogue.Rename(id, name)
+}
+
+// RemoveShare stops offering a folder. The folder stays as it is.
+func (e *Engine) RemoveShare(_ context.Context, id share.ID) error { return e.catalogue.Remove(id) }
+
+// sharesChanged tells the neighbours, and the screens here.
+func (e *Engine) sharesChanged() {
+	e.mu.Lock()
+	n := e.net
+	e.mu.Unlock()
+	if n != nil {
+		n.server.Tell(wire.Event{Kind: wire.EventShares})
+	}
+	e.changes.bump()
+}
+
+// dirChanged tells those who look at a folder of this computer.
+func (e *Engine) dirChanged(dir string) {
+	e.mu.Lock()
+	n := e.net
+	e.mu.Unlock()
+	if n != nil {
+		n.server.DirChanged(dir)
+	}
+}
+
+// access decides what a device may see: in the open workgroup of a trusted network, all that is shared.
+type access struct{ e *Engine }
+
+func (a access) Offers(discovery.DeviceID) []share.Offer { return a.e.catalogue.Offers() }
+
+func (a access) Tree(_ discovery.DeviceID, id share.ID) (*safefs.Tree, error) {
+	t, err := a.e.catalogue.Tree(id)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", transfer.ErrGone, err)
+	}
+	return t, nil
+}
+
+// mesh returns the mesh of the network this device is on; transfer.ErrAway if it is on none.
+func (e *Engine) mesh() (*mesh, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.net == nil {
+		return nil, transfer.ErrAway
+	}
+	return e.net.mesh, nil
+}
+
+func (e *Engine) group() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.settings.Workgroup
+}
+
+// neighbour returns the connections to a device: presence.ErrUnknown if it was never met, transfer.ErrAway if it is not there.
+func (e *Engine) neighbour(id discovery.DeviceID) (*neighbour, error) {
+	if _, err := e.roster.Get(id); err != nil {
+		return nil, err
+	}
+	m, err := e.mesh()
+	if err != nil {
+		return nil, err
+	}
+	n := m.start(id)
+	if n == nil {
+		return nil, transfer.ErrAway
+	}
+	if up, _ := n.isUp(); !up {
+		return nil, transfer.ErrAway
+	}
+	return n, nil
+}
+
+// Offers asks a device what it offers to this one.
+func (e *Engine) Offers(ctx context.Context, id discovery.DeviceID) ([]share.Offer, error) {
+	n, err := e.neighbour(id)
+	if err != nil {
+		return nil, err
+	}
+	return n.client.Shares(ctx)
+}
+
+// Batches of a listing: the first is small, so that a screen fills at once.
+const (
+	firstBatch = 64
+	nextBatch  = 2000
+)
+
+// List reads one folder of a device, sorted there, in batches as they arrive.
+func (e *Engine) List(ctx context.Context, id discovery.DeviceID, s share.ID, p share.Path, order share.Sort, yield func([]share.Entry) error) error {
+	n, err := e.neighbour(id)
+	if err != nil {
+		return err
+	}
+	batch, size := make([]share.Entry, 0, firstBatch), firstBatch
+	err = n.client.List(ctx, s, p, order, func(entry share.Entry) error {
+		if batch = append(batch, entry); len(batch) < size {
+			return nil
+		}
+		full := batch
+		batch, size = make([]share.Entry, 0, nextBatch), nextBatch
+		return yield(full)
+	})
+	if err != nil {
+		return err
+	}
+	if len(batch) == 0 {
+		return nil
+	}
+	return yield(batch)
+}
+
+// watchPause is the least time between two calls of changed: a folder being written to changes many times a second.
+const watchPause = 50 * time.Millisecond
+
+// Watch calls changed after each change of one folder of a device, until ctx ends. It outlives the device's absence.
+func (e *Engine) Watch(ctx context.Context, id discovery.DeviceID, s share.ID, p share.Path, changed func()) error {
+	n, err := e.neighbour(id)
+	if err != nil {
+		return err
+	}
+	news := make(chan struct{}, 1)
+	end, err := n.looks.add(place{s, p}, func() {
+		select {
+		case news <- struct{}{}:
+		default:
+		}
+	})
+	if err != nil {
+		return err
+	}
+	defer end()
+	for {
+		select {
+		case <-news:
+			changed()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		select {
+		case <-time.After(watchPause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Raw asks a device for any route and returns the answer as it is.
+func (e *Engine) Raw(ctx context.Context, id discovery.DeviceID, path string) (status int, contentType string, body []byte, err error) {
+	n, err := e.neighbour(id)
+	if err != nil {
+		return 0, "", nil, err
+	}
+	return n.client.Raw(ctx, path)
+}
+
+// Pull queues a pull. An empty Request.Into means the folder for downloads.
+func (e *Engine) Pull(_ context.Context, r transfer.Request) (transfer.JobID, error) {
+	p, err := e.roster.Get(r.Source)
+	if err != nil {
+		return 0, err
+	}
+	if r.Into == "" {
+		e.mu.Lock()
+		r.Into = e.settings.Downloads
+		e.mu.Unlock()
+	}
+	if !filepath.IsAbs(r.Into) {
+		return 0, fmt.Errorf("%q is not a whole path", r.Into)
+	}
+	return e.pulls.Pull(r, p.Name)
+}
+
+// Jobs returns the pulls, the newest first.
+func (e *Engine) Jobs(context.Context) ([]transfer.Job, error) {
+	jobs := e.pulls.Jobs()
+	slices.SortFunc(jobs, func(a, b transfer.Job) int { return int(b.ID - a.ID) })
+	return jobs, nil
+}
+
+// PauseJob stops a pull until ResumeJob. transfer.ErrNoJob if there is none of that number, here and below.
+func (e *Engine) PauseJob(_ context.Context, id transfer.JobID) error { return e.pulls.Pause(id) }
+
+// ResumeJob lets a paused pull go on.
+func (e *Engine) ResumeJob(_ context.Context, id transfer.JobID) error { return e.pulls.Resume(id) }
+
+// CancelJob ends a pull. What is complete stays; what is not is removed.
+func (e *Engine) CancelJob(_ context.Context, id transfer.JobID) error { return e.pulls.Cancel(id) }
+
+// RetryJob tries again what failed.
+func (e *Engine) RetryJob(_ context.Context, id transfer.JobID) error { return e.pulls.Retry(id) }
+
+// ForgetJob takes an ended pull off the list.
+func (e *Engine) ForgetJob(_ context.Context, id transfer.JobID) error { return e.pulls.Forget(id) }
+
+// sources finds the devices that pulls read from.
+type sources struct{ e *Engine }
+
+func (s sources) Source(id discovery.DeviceID) (download.Source, error) {
+	n, err := s.e.neighbour(id)
+	if err != nil {
+		return nil, transfer.ErrAway
+	}
+	return n.client, nil
+}
+
+// Up returns a channel that is closed when the device is there; one that nobody ever closes if it is not known, so the
+// caller looks again now and then.
+func (s sources) Up(id discovery.DeviceID) <-chan struct{} {
+	m, err := s.e.mesh()
+	if err != nil {
+		return nil
+	}
+	n := m.start(id)
+	if n == nil {
+		return nil
+	}
+	_, up := n.isUp()
+	return up
+}
+
+var _ download.Source = (*client.Client)(nil)

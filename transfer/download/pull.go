@@ -1,0 +1,310 @@
+package download
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"porchlight/share"
+	"porchlight/share/content"
+	"porchlight/share/safefs"
+	"porchlight/transfer"
+)
+
+const (
+	smallFile  = content.PieceSize // up to here a file travels in a pack
+	packItems  = 1024              // files in one pack
+	packBytes  = 8 << 20           // bytes in one pack
+	packers    = 2                 // packs in flight
+	rangeLanes = 2                 // ranges in flight: the connections that paid on two cores
+	bigFiles   = 3                 // large files at a time: while one is checked and one ends, another keeps the lanes busy
+	patience   = 8                 // times a busy source is asked again, in a minute
+	strikes    = 3                 // times the same file may go wrong
+)
+
+// pull is one attempt at one job.
+type pull struct {
+	cfg   *Config
+	log   *slog.Logger
+	job   transfer.Job
+	tally *tally
+	parts *partials
+	src   Source
+	names *safefs.Names
+	free  func(*safefs.Dest) (int64, error)
+
+	dest    *safefs.Dest
+	part    *safefs.Part
+	journal *safefs.Journal
+
+	small, large *spool
+	lanes        chan struct{} // one token for each range in flight
+	out          chan ready
+	number       atomic.Uint64 // of part files
+	owed         atomic.Int64  // bytes reserved on the disk and not written yet
+	single       bool          // one thing was asked for, so it is what is shown
+
+	mu     sync.Mutex // guards the field below
+	result string
+}
+
+// pull makes one attempt. It returns the path to show, as far as known, and nil only if everything that can be there is.
+func (m *Manager) pull(ctx context.Context, job transfer.Job, parts *partials, t *tally) (string, error) {
+	src, err := m.cfg.Sources.Source(job.Request.Source)
+	if err != nil {
+		return "", err
+	}
+	p := &pull{
+		cfg: &m.cfg, log: m.cfg.Log, job: job, tally: t, parts: parts, src: src, free: m.free,
+		lanes: make(chan struct{}, rangeLanes), out: make(chan ready, packItems), single: len(job.Request.Paths) == 1, result: job.Result,
+	}
+	if err := p.open(); err != nil {
+		return p.result, err
+	}
+	err = p.run(ctx)
+	if err == nil {
+		err = p.disk(p.dest.Settle())
+	}
+	p.parts.closeFiles()
+	p.journal.Close()
+	p.part.Close()
+	if err == nil {
+		if derr := p.dest.DropPart(partID(job)); derr != nil { // the files are there all the same
+			p.log.Warn("part folder stays", "job", job.ID, "err", derr)
+		}
+		p.parts.forget()
+	}
+	p.dest.Close()
+	return p.result, err
+}
+
+// open opens target folder, part folder and journal.
+func (p *pull) open() (err error) {
+	if p.result == "" && p.job.Files == 0 {
+		p.dest, err = safefs.OpenDest(p.job.Request.Into)
+	} else { // it was there: if it is not now, its drive is away
+		p.dest, err = safefs.ReopenDest(p.job.Request.Into)
+	}
+	if err != nil {
+		return p.disk(err)
+	}
+	p.result = p.dest.Dir()
+	p.names = p.dest.Names()
+	if p.part, err = p.dest.Part(partID(p.job)); err != nil {
+		p.dest.Close()
+		return p.disk(err)
+	}
+	if p.journal, err = p.parts.load(p.part); err != nil {
+		p.part.Close()
+		p.dest.Close()
+		return p.disk(err)
+	}
+	p.small = newSpool(func() (*os.File, error) { return p.part.Scratch("list-small") })
+	p.large = newSpool(func() (*os.File, error) { return p.part.Scratch("list-large") })
+	return nil
+}
+
+// run starts everything and returns when all of it has ended, with the first error.
+func (p *pull) run(ctx context.Context) error {
+	defer p.small.discard()
+	defer p.large.discard()
+	g := newGroup(ctx)
+	packs := make(chan []item)
+	var smalls, bigs sync.WaitGroup
+	g.start(nil, func(ctx context.Context) error {
+		defer p.small.close()
+		return p.list(ctx)
+	})
+	g.start(&smalls, func(ctx context.Context) error {
+		defer close(packs)
+		return p.fillPacks(ctx, packs)
+	})
+	for range packers {
+		g.start(&smalls, func(ctx context.Context) error { return p.fetchPacks(ctx, packs) })
+	}
+	for range bigFiles {
+		g.start(&bigs, p.fetchLarge)
+	}
+	g.start(nil, p.publish)
+	smalls.Wait()
+	p.large.close() // only now: a small file may have grown
+	bigs.Wait()
+	close(p.out)
+	return g.wait()
+}
+
+// group runs goroutines that end together.
+type group struct {
+	wg     sync.WaitGroup
+	ctx    context.Context //nolint:containedctx // of this group alone
+	cancel context.CancelCauseFunc
+	once   sync.Once
+	err    error
+}
+
+func newGroup(ctx context.Context) *group {
+	g := &group{}
+	g.ctx, g.cancel = context.WithCancelCause(ctx)
+	return g
+}
+
+// start runs f; also, if not nil, counts it too.
+func (g *group) start(also *sync.WaitGroup, f func(context.Context) error) {
+	if also != nil {
+		also.Add(1)
+	}
+	g.wg.Go(func() {
+		if also != nil {
+			defer also.Done()
+		}
+		if err := f(g.ctx); err != nil {
+			g.once.Do(func() { g.err = err })
+			g.cancel(err)
+		}
+	})
+}
+
+func (g *group) wait() error {
+	g.wg.Wait()
+	g.cancel(nil)
+	return g.err
+}
+
+// patient asks a busy source again, less and less often, and takes it for away at last.
+func (p *pull) patient(ctx context.Context, ask func() error) error {
+	wait := p.cfg.Retry / 4
+	for range patience {
+		err := ask()
+		if !errors.Is(err, transfer.ErrBusy) || !haltFree(err) {
+			return err
+		}
+		if !sleep(ctx, wait) {
+			return ctx.Err()
+		}
+		wait *= 2
+	}
+	return fmt.Errorf("%w: busy for too long", transfer.ErrAway)
+}
+
+// disk makes the halt of an error of this computer's disk; nil for nil.
+func (p *pull) disk(err error) error {
+	var h *halt
+	switch {
+	case err == nil || errors.As(err, &h):
+		return err
+	case errors.Is(err, context.Canceled):
+		return err
+	case errors.Is(err, safefs.ErrFull):
+		need := p.need()
+		return &halt{state: transfer.Away, trouble: transfer.DiskFull, detail: strconv.FormatInt(need, 10), need: need, err: err}
+	case errors.Is(err, safefs.ErrGone):
+		return &halt{state: transfer.Away, trouble: transfer.TargetGone, detail: p.job.Request.Into, err: err}
+	}
+	if _, serr := os.Stat(p.job.Request.Into); serr != nil { // a drive that was pulled out fails in many ways
+		return &halt{state: transfer.Away, trouble: transfer.TargetGone, detail: p.job.Request.Into, err: err}
+	}
+	return &halt{state: transfer.Failed, trouble: transfer.DiskTrouble, detail: p.job.Request.Into, err: err}
+}
+
+// haltFree reports whether err is the source's and not yet judged.
+func haltFree(err error) bool {
+	var h *halt
+	return !errors.As(err, &h)
+}
+
+// need is how much space must be free for what is left, with some to spare: a disk filled to the last byte makes everybody suffer.
+func (p *pull) need() int64 {
+	left := max(p.tally.total.Load()-p.tally.bytes.Load()-p.owed.Load(), 0)
+	return left + max(64<<20, left/100)
+}
+
+// checkSpace refuses early, once all is listed. Where contents are compared, nobody knows yet what is there already.
+func (p *pull) checkSpace() error {
+	left := p.tally.total.Load() - p.tally.bytes.Load()
+	if p.job.Request.Check || left <= p.owed.Load() {
+		return nil
+	}
+	free, err := p.free(p.dest)
+	if err != nil {
+		return p.disk(err)
+	}
+	if free < p.need() {
+		return p.disk(fmt.Errorf("%w: %d bytes free", safefs.ErrFull, free))
+	}
+	return nil
+}
+
+// shown notes the path that a person will want to see.
+func (p *pull) shown(local string) {
+	if !p.single {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.result = filepath.Join(p.dest.Dir(), local)
+}
+
+// verdict decides about a file whose transfer went wrong: nil says that it may be tried again with what it now says about the file, which was renewed.
+// Anything else ends the file (errGiven, told already) or the attempt.
+func (p *pull) verdict(ctx context.Context, it *item, err error, tries *tries) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if !haltFree(err) {
+		return err
+	}
+	e, qerr := p.question(ctx, it.src)
+	switch {
+	case errors.Is(qerr, transfer.ErrGone):
+		if serr := p.stillShared(ctx); serr != nil {
+			return serr
+		}
+		return p.give(it, transfer.SourceGone)
+	case qerr != nil:
+		return qerr
+	case e.Kind != share.File:
+		return p.give(it, transfer.SourceGone)
+	case e.Version != it.version || e.Size != it.size:
+		tries.changed++
+		if tries.changed > strikes {
+			return p.give(it, transfer.SourceChanged)
+		}
+		p.tally.total.Add(e.Size - it.size)
+		it.renew(e)
+		return nil
+	}
+	tries.broken++
+	if tries.broken < strikes {
+		sleep(ctx, p.cfg.Retry/8)
+		return nil
+	}
+	if errors.Is(err, errBad) {
+		return p.give(it, transfer.BadBytes)
+	}
+	return p.give(it, transfer.SourceBroken)
+}
+
+// tries counts what went wrong with one file.
+type tries struct{ changed, broken int }
+
+// give gives a file up.
+func (p *pull) give(it *item, why transfer.Trouble) error {
+	p.tally.lose(it.src, why)
+	p.log.Debug("file given up", "job", p.job.ID, "why", string(why))
+	return errGiven
+}
+
+var (
+	errGiven = errors.New("file given up")
+	errBad   = errors.New("not the bytes their owner described")
+)
+
+// batchTime is how long a whole file may wait for others to be synced with.
+const batchTime = 500 * time.Millisecond
