@@ -1,21 +1,90 @@
-# Porchlight. `make help` lists what there is.
+# Porchlight. `make help` lists what there is. Go fetches the exact version of itself that go.mod names.
 SHELL := /bin/bash
 export GOTOOLCHAIN := auto
+export GOFLAGS += -buildvcs=false
 GO ?= go
-HEADLESS := CGO_ENABLED=0 $(GO)
-SYSTEMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+# asked elsewhere, so that asking fetches nothing; older ones do not know the word
+ifeq ($(shell cd / && $(GO) env GOTOOLCHAIN 2>/dev/null),)
+$(error Porchlight is built with Go 1.21 or newer, which is not here: see https://go.dev/dl)
+endif
+HEADLESS = CGO_ENABLED=0 $(GO)
+# the views compile without C everywhere but on macOS
+export CGO_ENABLED := $(if $(filter Darwin,$(shell uname)),1,0)
+TOOL = $(GO) tool -modfile=.ci/tools/go.mod
+SMALL = -trimpath -ldflags "-s -w"
+SCREEN := $(or $(DISPLAY),$(WAYLAND_DISPLAY),$(filter Darwin,$(shell uname)),$(filter Windows_NT,$(OS)))
+SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
+EXE := $(if $(filter Windows_NT,$(OS)),.exe)
+# one of each kind is enough for a system that differs by name only; release-check builds all six
+SYSTEMS ?= linux/amd64 windows/amd64 darwin/arm64
+ALL_SYSTEMS = linux/amd64 linux/arm64 windows/amd64 windows/arm64 darwin/amd64 darwin/arm64
 
-.PHONY: help test check cross fmt
+.NOTPARALLEL:
+.PHONY: help run build build-headless test check lint headless window cross fuzz release-check lab-test bench tools clean
+
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-test: check cross ## everything CI runs
-	$(GO) test $(GOTESTFLAGS) -race -tags headless ./...
+run: $(if $(SCREEN),build,build-headless) ## try it: the window, or two computers in this terminal where there is no display
+	./porchlight$(EXE) $(if $(SCREEN),,lab 2 --demo)
 
-check: ## formatting, vet, tidy module file
-	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
-	$(HEADLESS) vet -tags headless ./...
+build: ## the program with its window (the first time takes some minutes)
+	@.ci/packages window
+	@test -x porchlight$(EXE) || echo "Building the window. The first time takes some minutes."
+	CGO_ENABLED=1 $(GO) build $(SMALL) -o porchlight$(EXE) .
+
+build-headless: ## the program without a window, one static file
+	$(HEADLESS) build $(SMALL) -tags headless -o porchlight$(EXE) .
+
+test: check headless window cross fuzz ## everything CI runs
+
+check: ## format, module file, house rules, vet, staticcheck
+	@test -z "$$(gofmt -l .)" || { echo "not formatted:"; gofmt -l .; exit 1; }
 	$(GO) mod tidy -diff
+	$(GO) test -count=1 ./house_test.go
+	$(GO) vet -tags headless ./...
+	GOOS=linux $(HEADLESS) vet -tags 'headless lab' ./app/labtest
+	$(TOOL) staticcheck -tags headless ./...
 
-cross: ## one headless build per system
-	@for s in linux/amd64 darwin/arm64 windows/amd64; do echo "build $$s"; GOOS=$${s%/*} GOARCH=$${s#*/} $(HEADLESS) build -tags headless -o /dev/null ./... || exit 1; done
+lint: ## golangci-lint: minutes to build the first time, so release-check runs it and CI does not
+	$(GO) tool -modfile=.ci/tools/golangci.mod golangci-lint run -c .ci/golangci.yml --path-mode=abs ./...
+
+headless: # every test, with the race detector where there is a C compiler
+	@if .ci/packages c; then set -x; CGO_ENABLED=1 $(GO) test $(GOTESTFLAGS) -race -tags headless ./...; \
+	else echo "NOT CHECKED: data races, for want of a C compiler"; set -x; $(GO) test $(GOTESTFLAGS) -tags headless ./...; fi
+
+window: # what only the window build contains
+	@if .ci/packages window; then set -x; CGO_ENABLED=1 $(GO) vet . ./app ./app/gui && CGO_ENABLED=1 $(GO) test $(GOTESTFLAGS) ./app && CGO_ENABLED=1 $(GO) build -o build/porchlight-window .; \
+	else echo "NOT CHECKED: the window build, for want of the packages above"; fi
+
+cross: ## a headless build for each of SYSTEMS, into build/
+	@for s in $(SYSTEMS); do os=$${s%/*} arch=$${s#*/}; echo "build $$s"; \
+		GOOS=$$os GOARCH=$$arch $(HEADLESS) vet -tags headless $$($(GO) list -tags headless ./... | grep -v /app/gui) && \
+		GOOS=$$os GOARCH=$$arch $(HEADLESS) build -tags headless -o build/porchlight-$$os-$$arch . || exit 1; done
+
+FUZZTIME ?= 5s
+fuzz: ## every fuzz target for FUZZTIME (5s)
+	@.ci/fuzz $(FUZZTIME)
+
+release-check: ## everything slow: all systems, long fuzzing, 200 kills, known vulnerabilities
+	$(MAKE) check lint headless window
+	$(MAKE) cross SYSTEMS="$(ALL_SYSTEMS)"
+	PORCHLIGHT_KILLS=200 $(GO) test -tags headless -count=1 -timeout 60m ./transfer/download
+	$(MAKE) fuzz FUZZTIME=60s
+	.ci/vulns
+
+lab-test: ## three computers on a LAN of network namespaces (Linux, root): make lab-test RUN=TestPull
+	$(HEADLESS) build $(SMALL) -tags headless -o build/porchlight .
+	$(HEADLESS) test -c -tags 'headless lab' -o build/lab.test ./app/labtest
+	$(SUDO) env PORCHLIGHT="$(CURDIR)/build/porchlight" PORCHLIGHT_KILLS="$(PORCHLIGHT_KILLS)" GOROOT="$$($(GO) env GOROOT)" \
+		build/lab.test -test.v -test.timeout 90m -test.run '$(RUN)'
+
+bench: ## the benchmarks
+	$(GO) test -tags headless -run '^$$' -bench . -benchmem ./...
+
+tools: ## builds the linters, so that `make check` is quick afterwards
+	$(TOOL) staticcheck -version
+	$(TOOL) govulncheck -version || true
+
+clean: ## removes what was built
+	rm -rf porchlight porchlight.exe build

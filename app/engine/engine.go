@@ -32,6 +32,8 @@ type Config struct {
 	Version string
 	// Change is applied to the settings before they are used, and kept: what was asked for on the command line.
 	Change func(*config.Settings) error
+	// AskFirst keeps a new home off the network until FinishFirstRun: its owner has not said yet whom the network belongs to.
+	AskFirst bool
 	// Loopback keeps everything on this machine: several engines that only find each other.
 	Loopback bool
 	Log      *slog.Logger
@@ -225,11 +227,16 @@ func (e *Engine) SetNetwork(ctx context.Context, n discovery.Network) error {
 	if err := e.change(ctx, func(s *config.Settings) { s.Network = n }); err != nil {
 		return err
 	}
+	e.againNetwork()
+	return nil
+}
+
+// againNetwork has runNetworks decide anew.
+func (e *Engine) againNetwork() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	close(e.renet)
 	e.renet = make(chan struct{})
-	return nil
 }
 
 // SetDownloads says where pulls go; dir is absolute.
@@ -242,7 +249,11 @@ func (e *Engine) SetDownloads(ctx context.Context, dir string) error {
 
 // FinishFirstRun notes that somebody has gone through the first steps.
 func (e *Engine) FinishFirstRun(ctx context.Context) error {
-	return e.change(ctx, func(s *config.Settings) { s.FirstRunDone = true })
+	if err := e.change(ctx, func(s *config.Settings) { s.FirstRunDone = true }); err != nil {
+		return err
+	}
+	e.againNetwork()
+	return nil
 }
 
 // Wait returns the newest version of everything that people see, once it is greater than since.

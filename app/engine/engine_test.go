@@ -297,3 +297,44 @@ func TestNobodyThere(t *testing.T) {
 		t.Error("an unknown device answers")
 	}
 }
+
+func TestANewHomeWaitsToBeAsked(t *testing.T) {
+	e, err := Open(t.Context(), Config{Home: t.TempDir(), Version: "test", Loopback: true, AskFirst: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := e.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	defer wg.Wait()
+	defer cancel()
+	time.Sleep(50 * time.Millisecond)
+	if s, err := e.Self(t.Context()); err != nil || s.Port != 0 || !s.FirstRun {
+		t.Errorf("before anybody was asked: %+v, %v", s, err)
+	}
+	if err := e.FinishFirstRun(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w := &world{Engine: e, t: t}
+	w.until("it listens", func() bool {
+		s, err := e.Self(t.Context())
+		return err == nil && s.Port != 0 && !s.FirstRun
+	})
+}
+
+func TestRawEndsWithEndlessAnswers(t *testing.T) {
+	a, b := start(t, "anna", ""), start(t, "bert", "")
+	meet(a, b)
+	began := time.Now()
+	status, kind, body, err := a.Raw(t.Context(), b.id, "/v1/events")
+	if err != nil || status != 200 || len(body) == 0 || kind == "" || time.Since(began) > 4*time.Second {
+		t.Errorf("%d %q %d bytes, %v after %v", status, kind, len(body), err, time.Since(began))
+	}
+	if status, _, _, err := a.Raw(t.Context(), b.id, "/v1/nothing"); err != nil || status != 404 {
+		t.Errorf("no such route: %d, %v", status, err)
+	}
+}

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"porchlight/share"
@@ -12,7 +13,8 @@ import (
 
 // looks are the folders of one neighbour that somebody here looks at.
 type looks struct {
-	n *neighbour
+	n     *neighbour
+	count atomic.Int32 // of dirs, for those who must not take mu
 
 	mu     sync.Mutex // guards the fields below
 	dirs   map[place]map[*look]bool
@@ -40,14 +42,16 @@ func (l *looks) add(p place, changed func()) (end func(), err error) {
 			return nil, transfer.ErrLimit
 		}
 		l.dirs[p] = map[*look]bool{}
+		l.count.Add(1)
 	}
 	l.dirs[p][me] = true
 	l.mu.Unlock()
 	l.say()
 	return func() {
 		l.mu.Lock()
-		if delete(l.dirs[p], me); len(l.dirs[p]) == 0 {
+		if delete(l.dirs[p], me); len(l.dirs[p]) == 0 && l.dirs[p] != nil {
 			delete(l.dirs, p)
+			l.count.Add(-1)
 		}
 		l.mu.Unlock()
 		l.say()
@@ -114,10 +118,26 @@ func (l *looks) say() {
 				continue // renewed with the next stream
 			}
 			sctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-			if err := l.n.client.SetWatch(sctx, dirs); err != nil {
-				l.n.m.log.Debug("folders not watched", "peer", l.n.id.Short(), "err", err)
-			}
+			err := l.n.client.SetWatch(sctx, dirs)
 			cancel()
+			if err != nil {
+				l.n.m.log.Debug("folders not watched", "peer", l.n.id.Short(), "err", err)
+				l.again(ctx)
+			}
 		}
 	})
+}
+
+// sayAgain is how long after a message that was not taken it is sent again, while the stream it belongs to is there.
+const sayAgain = 3 * time.Second
+
+// again makes say send once more, after a while.
+func (l *looks) again(ctx context.Context) {
+	select {
+	case <-time.After(sayAgain):
+	case <-ctx.Done():
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.dirty = true
 }

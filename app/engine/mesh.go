@@ -21,8 +21,12 @@ import (
 type addrPort = netip.AddrPort
 
 const (
-	maxMesh    = 64 // neighbours with whom a stream is kept
-	maxProbes  = 8  // unproven targets dialled at once
+	maxMesh    = 64               // neighbours with whom a stream is kept
+	maxProbes  = 8                // unproven targets dialled at once
+	maxDoor    = 3                // of them at one address: somebody who never answers must not hold all
+	maxWaiting = 128              // targets that wait for their turn; those of a flood are not worth more
+	probeTime  = 15 * time.Second // for all addresses of one target
+	newsTime   = 2 * time.Second  // between two tellings that there are more neighbours: each makes everybody ask
 	gossipTime = time.Minute
 	clockTick  = 2 * time.Second
 	sleepJump  = 20 * time.Second // a gap in the ticks: this computer slept, or this process was stopped
@@ -41,10 +45,14 @@ type mesh struct {
 	refresh  func()        // ask the network who is there
 	probes   chan struct{}
 
-	mu   sync.Mutex // guards the fields below
-	ctx  context.Context
-	wg   *sync.WaitGroup
-	list map[discovery.DeviceID]*neighbour
+	mu      sync.Mutex // guards the fields below; neighbour.mu may be taken under it, looks.mu never
+	ctx     context.Context
+	wg      *sync.WaitGroup
+	list    map[discovery.DeviceID]*neighbour
+	doors   map[netip.Addr]int // targets being dialled or waiting, by their first address
+	waiting int                // their number
+	told    time.Time          // when everybody was told of more neighbours
+	news    bool               // there are more since
 }
 
 // run keeps the mesh until ctx ends, and has joined everything when it returns.
@@ -53,7 +61,7 @@ func (m *mesh) run(ctx context.Context) {
 	m.mu.Lock()
 	m.ctx, m.wg = ctx, &wg
 	m.mu.Unlock()
-	for _, id := range m.roster.IDs() {
+	for _, id := range m.likely() {
 		m.start(id)
 	}
 	m.clock(ctx)
@@ -64,6 +72,26 @@ func (m *mesh) run(ctx context.Context) {
 	for _, id := range m.roster.IDs() {
 		m.roster.SetState(id, discovery.Offline)
 	}
+}
+
+// likely returns the known devices, those first that a person added and those seen last: the mesh may not hold all.
+func (m *mesh) likely() (out []discovery.DeviceID) {
+	all := m.roster.Snapshot()
+	slices.SortStableFunc(all, func(a, b discovery.Peer) int {
+		if a.Manual != b.Manual {
+			if a.Manual {
+				return -1
+			}
+			return 1
+		}
+		return b.LastSeen.Compare(a.LastSeen)
+	})
+	for _, p := range all {
+		if !p.ID.IsZero() {
+			out = append(out, p.ID)
+		}
+	}
+	return out[:min(len(out), maxMesh)]
 }
 
 // clock does what is done now and then, and notices that the computer slept.
@@ -84,6 +112,7 @@ func (m *mesh) clock(ctx context.Context) {
 			}
 			last = time.Now()
 			m.roster.Expire()
+			m.tellNews(false)
 		case <-gossip.C:
 			for _, n := range m.all() {
 				if up, _ := n.isUp(); up {
@@ -113,14 +142,41 @@ func (m *mesh) start(id discovery.DeviceID) *neighbour {
 	if n := m.list[id]; n != nil {
 		return n
 	}
-	if m.ctx == nil || m.ctx.Err() != nil || len(m.list) >= maxMesh || id == m.self {
+	if m.ctx == nil || m.ctx.Err() != nil || id == m.self || len(m.list) >= maxMesh && !m.makeRoom() {
 		return nil
 	}
-	n, ctx := newNeighbour(m, id), m.ctx
+	n := newNeighbour(m, id)
+	ctx, quit := context.WithCancel(m.ctx)
+	n.quit = quit
 	m.list[id] = n
 	m.wg.Go(func() { n.run(ctx) })
 	m.wg.Go(func() { n.lender(ctx) })
 	return n
+}
+
+// makeRoom lets go of the neighbour that is away for longest, so that the devices of last month do not keep out those of
+// today. It comes back when it is heard of. The caller holds mu.
+func (m *mesh) makeRoom() bool {
+	var out *neighbour
+	var seen time.Time
+	for _, n := range m.list {
+		if !n.lost.Load() || n.looks.count.Load() > 0 {
+			continue
+		}
+		p, err := m.roster.Get(n.id)
+		if err == nil && (p.Manual || p.State != discovery.Offline) {
+			continue
+		}
+		if out == nil || p.LastSeen.Before(seen) {
+			out, seen = n, p.LastSeen
+		}
+	}
+	if out == nil {
+		return false
+	}
+	delete(m.list, out.id)
+	out.quit()
+	return true
 }
 
 // get returns a neighbour that was begun, or nil.
@@ -161,17 +217,47 @@ func (m *mesh) sighted(s discovery.Sighting) {
 		}
 		return
 	}
-	m.spawn(func(ctx context.Context) {
+	door := t.Addresses[0].Addr()
+	if !m.queue(door) {
+		return
+	}
+	if !m.spawn(func(ctx context.Context) {
+		defer m.unqueue(door)
 		select {
 		case m.probes <- struct{}{}:
 			defer func() { <-m.probes }()
 		case <-ctx.Done():
 			return
 		}
+		ctx, cancel := context.WithTimeout(ctx, probeTime)
+		defer cancel()
 		if _, err := m.probe(ctx, t, s.Source == discovery.FromManual); err != nil {
 			m.log.Debug("not met", "addresses", t.Addresses, "err", err)
 		}
-	})
+	}) {
+		m.unqueue(door)
+	}
+}
+
+// queue reports whether another target may wait to be dialled. This computer itself may be many devices.
+func (m *mesh) queue(door netip.Addr) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.waiting >= maxWaiting || m.doors[door] >= maxDoor && !door.IsLoopback() {
+		return false
+	}
+	m.waiting++
+	m.doors[door]++
+	return true
+}
+
+func (m *mesh) unqueue(door netip.Addr) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.waiting--
+	if m.doors[door]--; m.doors[door] <= 0 {
+		delete(m.doors, door)
+	}
 }
 
 // probe dials an unproven target and makes it a neighbour if somebody answers.
@@ -206,6 +292,20 @@ func (m *mesh) prove(id discovery.DeviceID, h wire.Hello, a addrPort, reached, m
 		Caps: h.Caps, Address: a, Reached: reached, Manual: manual})
 	if fresh {
 		m.log.Info("met", "peer", id.Short(), "name", h.Name)
+		m.tellNews(true)
+	}
+}
+
+// tellNews tells everybody that there are more neighbours, now or soon.
+func (m *mesh) tellNews(fresh bool) {
+	m.mu.Lock()
+	m.news = m.news || fresh
+	tell := m.news && time.Since(m.told) >= newsTime
+	if tell {
+		m.news, m.told = false, time.Now()
+	}
+	m.mu.Unlock()
+	if tell {
 		m.server.Tell(wire.Event{Kind: wire.EventPeers})
 	}
 }
@@ -230,9 +330,12 @@ func (m *mesh) Greeted(s *link.Session, h wire.Hello) bool {
 	return n.reachable()
 }
 
-// Lent takes a connection another device lends (server.Neighbours).
+// Lent takes a connection another device lends (server.Neighbours); who lends has said who it is on another one before.
 func (m *mesh) Lent(c *link.Conn) {
-	n := m.start(c.Session.ID)
+	var n *neighbour
+	if _, err := m.roster.Get(c.Session.ID); err == nil {
+		n = m.start(c.Session.ID)
+	}
 	if n == nil || !m.spawn(func(ctx context.Context) {
 		n.peer.Offer(ctx, c)
 		if up, _ := n.isUp(); !up {

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"porchlight/discovery"
 	"porchlight/share"
 	"porchlight/transfer"
@@ -23,6 +25,19 @@ const (
 	retryLater  = 20 * time.Second
 	firstFor    = 10 * time.Minute
 	tellBlocked = 400 * time.Millisecond // a dial that takes longer probably meets a firewall
+	lendAgain   = 2 * time.Second        // after a connection could not be lent
+)
+
+// What one neighbour can make this device do, whatever it sends: beyond these rates it waits.
+const (
+	triesPerSecond  = 1 // dials for its event stream: an announcement that anybody can forge starts one
+	triesBurst      = 5
+	lendsPerSecond  = 2 // connections lent: it may drop each at once
+	lendsBurst      = 8
+	eventsPerSecond = 200 // events acted on
+	eventsBurst     = 1000
+	namesEvery      = 2 * time.Second // new names: each is written to the disk
+	namesBurst      = 10
 )
 
 // neighbour keeps the connections to one known device: the event stream that says it is there, the folders looked at,
@@ -36,6 +51,10 @@ type neighbour struct {
 	lend   chan struct{} // holds one: whether to lend may have changed
 	looks  looks
 	asking atomic.Bool // it is being asked for those it knows
+	lost   atomic.Bool // it was tried and is not there
+	quit   context.CancelFunc
+
+	tries, lends, events, names *rate.Limiter
 
 	mu      sync.Mutex // guards the fields below
 	online  bool
@@ -46,7 +65,9 @@ type neighbour struct {
 }
 
 func newNeighbour(m *mesh, id discovery.DeviceID) *neighbour {
-	n := &neighbour{id: id, m: m, kick: make(chan struct{}, 1), lend: make(chan struct{}, 1), up: make(chan struct{})}
+	n := &neighbour{id: id, m: m, kick: make(chan struct{}, 1), lend: make(chan struct{}, 1), up: make(chan struct{}),
+		tries: rate.NewLimiter(triesPerSecond, triesBurst), lends: rate.NewLimiter(lendsPerSecond, lendsBurst),
+		events: rate.NewLimiter(eventsPerSecond, eventsBurst), names: rate.NewLimiter(rate.Every(namesEvery), namesBurst)}
 	n.peer = link.NewPeer(id, m.dialer, func() []addrPort { return m.roster.Addresses(id) }, n.greeted)
 	n.client = client.New(n.peer)
 	n.looks.n = n
@@ -83,7 +104,7 @@ func (n *neighbour) drop() {
 func (n *neighbour) run(ctx context.Context) {
 	defer n.peer.Close()
 	fails, since := 0, time.Now()
-	for ctx.Err() == nil {
+	for n.tries.Wait(ctx) == nil {
 		end := n.stream(ctx)
 		switch {
 		case ctx.Err() != nil:
@@ -97,12 +118,16 @@ func (n *neighbour) run(ctx context.Context) {
 		if fails >= 2 {
 			n.peer.Drop()
 			n.setState(discovery.Offline)
+			n.lost.Store(true)
 		} else if n.state() == discovery.Online {
 			n.setState(discovery.Suspect)
 		}
 		n.pause(ctx, fails, since)
 	}
 	n.setOffline()
+	if n.m.get(n.id) == nil { // let go of, and perhaps in the very moment it came
+		n.setState(discovery.Offline)
+	}
 }
 
 // pause waits for the next try: at once after a break, soon after the first failure, then every few seconds.
@@ -155,6 +180,7 @@ func (n *neighbour) stream(ctx context.Context) how {
 	var began time.Time
 	bye := false
 	err := n.client.Events(ctx, func(e wire.Event) {
+		n.slow(ctx, e)
 		if began.IsZero() {
 			began = time.Now()
 			early.Stop()
@@ -186,6 +212,16 @@ func (n *neighbour) stream(ctx context.Context) how {
 		return endNever
 	}
 	return endBroke
+}
+
+// slow keeps the events of a neighbour that floods at a rate this device can bear: what is not read waits on its side,
+// and is cut off there.
+func (n *neighbour) slow(ctx context.Context, e wire.Event) {
+	limit := n.events
+	if e.Kind == wire.EventSelf {
+		limit = n.names
+	}
+	limit.Wait(ctx) //nolint:errcheck // ctx ends the stream as well
 }
 
 // heard acts on one event. Each is a hint; what it is about is fetched.
@@ -222,6 +258,7 @@ func (n *neighbour) reachable() bool {
 }
 
 func (n *neighbour) setOnline() {
+	n.lost.Store(false)
 	n.mu.Lock()
 	if !n.online {
 		n.online = true
@@ -292,16 +329,16 @@ func (n *neighbour) lender(ctx context.Context) {
 			}
 			continue
 		}
+		if n.lends.Wait(ctx) != nil {
+			return
+		}
 		c, used, err := n.lendOne(ctx)
-		if err != nil {
+		if err != nil || !n.m.listener.Push(c) {
 			select {
-			case <-time.After(2 * time.Second):
+			case <-time.After(lendAgain):
 			case <-n.lend:
 			case <-ctx.Done():
 			}
-			continue
-		}
-		if !n.m.listener.Push(c) {
 			continue
 		}
 		for waiting := true; waiting; {

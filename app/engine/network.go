@@ -34,10 +34,8 @@ type network struct {
 // runNetworks is on the network while its owner trusts it, and off it otherwise.
 func (e *Engine) runNetworks(ctx context.Context) error {
 	for ctx.Err() == nil {
-		e.mu.Lock()
-		kind, again := e.settings.Network, e.renet
-		e.mu.Unlock()
-		if kind == discovery.Public {
+		trusted, again := e.trusted()
+		if !trusted {
 			select {
 			case <-again:
 			case <-ctx.Done():
@@ -45,28 +43,36 @@ func (e *Engine) runNetworks(ctx context.Context) error {
 			continue
 		}
 		nctx, cancel := context.WithCancel(ctx)
-		stop := make(chan struct{})
-		go func() {
-			select {
-			case <-again:
-				cancel()
-			case <-stop:
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			defer cancel()
+			for trusted := true; trusted && nctx.Err() == nil; trusted, again = e.trusted() {
+				select {
+				case <-again:
+				case <-nctx.Done():
+				}
 			}
-		}()
+		})
 		err := e.runNetwork(nctx)
-		close(stop)
 		cancel()
+		wg.Wait()
 		if err == nil {
 			continue
 		}
 		e.setHealth("network", err.Error())
 		select {
 		case <-time.After(5 * time.Second): // the network may not be up yet
-		case <-again:
 		case <-ctx.Done():
 		}
 	}
 	return nil
+}
+
+// trusted reports whether this device may be on the network, and a channel that is closed when that may have changed.
+func (e *Engine) trusted() (bool, <-chan struct{}) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.settings.Network != discovery.Public && (e.settings.FirstRunDone || !e.cfg.AskFirst), e.renet
 }
 
 // runNetwork is on the network until ctx ends.
@@ -123,7 +129,8 @@ func (e *Engine) newNetwork() (*network, error) {
 	n.listener = link.NewListener(in, e.ident, e.log)
 	dialer := &link.Dialer{Identity: e.ident, Hello: n.hello}
 	n.mesh = &mesh{self: e.ident.ID(), roster: e.roster, dialer: dialer, listener: n.listener, log: e.log, group: e.group, changed: e.changes.bump,
-		refresh: func() { n.mdns.Refresh() }, probes: make(chan struct{}, maxProbes), list: map[discovery.DeviceID]*neighbour{}}
+		refresh: func() { n.mdns.Refresh() }, probes: make(chan struct{}, maxProbes), list: map[discovery.DeviceID]*neighbour{},
+		doors: map[netip.Addr]int{}}
 	n.server = server.New(server.Config{Hello: n.hello, Shares: access{e}, Neighbours: n.mesh, Watcher: e.watcher, Layers: e.layers, Log: e.log})
 	n.mesh.server = n.server
 	n.mdns = mdns.New(mdns.Config{Log: e.log, Record: n.record(), Loopback: e.cfg.Loopback, OnSighting: n.mesh.sighted, OnNetworkChange: n.changed,

@@ -36,7 +36,7 @@ func device(t *testing.T, from byte) *Identity {
 }
 
 // shake runs one handshake and returns both results.
-func shake(t *testing.T, server, client *tls.Config) (serverErr, clientErr error, state tls.ConnectionState) {
+func shake(t *testing.T, server, client *tls.Config) (state tls.ConnectionState, serverErr, clientErr error) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -73,13 +73,13 @@ func shake(t *testing.T, server, client *tls.Config) (serverErr, clientErr error
 	if clientErr != nil {
 		c.Close()
 	}
-	return <-done, clientErr, tc.ConnectionState()
+	return tc.ConnectionState(), <-done, clientErr
 }
 
 func TestHandshake(t *testing.T) {
 	a, b := device(t, 0), device(t, 0x20)
 	want := a.ID()
-	se, ce, cs := shake(t, a.TLS(nil), b.TLS(&want))
+	cs, se, ce := shake(t, a.TLS(nil), b.TLS(&want))
 	if se != nil || ce != nil {
 		t.Fatal(se, ce)
 	}
@@ -121,7 +121,7 @@ func TestRefusals(t *testing.T) {
 		})},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			se, ce, _ := shake(t, a.TLS(nil), tt.client)
+			_, se, ce := shake(t, a.TLS(nil), tt.client)
 			if tt.name == "wrong device" {
 				if !errors.Is(ce, ErrOtherDevice) {
 					t.Errorf("client says %v", ce)
@@ -176,7 +176,8 @@ func TestLoad(t *testing.T) {
 
 func TestInstall(t *testing.T) {
 	id := discovery.DeviceID{1}
-	if Install(id, "m1", "/a") == Install(id, "m2", "/a") || Install(id, "m1", "/a") != Install(id, "m1", "/a") {
-		t.Error("install values do not tell machines apart")
+	once, again := Install(id, "m1", "/a"), Install(id, "m1", "/a")
+	if once != again || once == Install(id, "m2", "/a") || once == Install(id, "m1", "/b") {
+		t.Error("install values do not tell machines and homes apart")
 	}
 }

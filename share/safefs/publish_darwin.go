@@ -3,6 +3,7 @@ package safefs
 import (
 	"errors"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -54,4 +55,8 @@ func (*Dest) syncFolders(dirs []*os.File, _ bool) error {
 		}
 	}
 	return nil
+}
+
+func (p *Part) put(name string, data []byte, mtime time.Time) error {
+	return p.putPlain(name, data, mtime)
 }

@@ -2,7 +2,10 @@
 
 package safefs
 
-import "os"
+import (
+	"os"
+	"time"
+)
 
 // publish has no rename that does not replace here.
 func publish(p *Part, name string, to *Folder, final string) error {
@@ -27,4 +30,8 @@ func (*Dest) syncFolders(dirs []*os.File, _ bool) error {
 		}
 	}
 	return nil
+}
+
+func (p *Part) put(name string, data []byte, mtime time.Time) error {
+	return p.putPlain(name, data, mtime)
 }

@@ -253,7 +253,10 @@ func (c *Client) Events(ctx context.Context, heard func(wire.Event), quiet func(
 	return err
 }
 
-// Raw asks for any route and returns the answer as it is, at most 1 MiB of it.
+// rawIdle is how long Raw waits for more of an answer that never ends.
+const rawIdle = time.Second
+
+// Raw asks for any route and returns the answer as it is, at most 1 MiB of it, and of an endless one what came until it paused.
 func (c *Client) Raw(ctx context.Context, path string) (status int, contentType string, data []byte, err error) {
 	ctx, cancel := context.WithTimeout(ctx, wire.StallTime)
 	defer cancel()
@@ -266,9 +269,17 @@ func (c *Client) Raw(ctx context.Context, path string) (status int, contentType 
 		return 0, "", nil, away(ctx, err)
 	}
 	defer res.Body.Close()
-	data, err = io.ReadAll(io.LimitReader(res.Body, 1<<20))
-	if errors.Is(err, context.DeadlineExceeded) && len(data) > 0 {
-		err = nil // an endless answer: what came is what there is to see
+	idle := time.AfterFunc(rawIdle, cancel)
+	defer idle.Stop()
+	body, buf := io.LimitReader(res.Body, 1<<20), make([]byte, 32<<10)
+	for err == nil {
+		var n int
+		n, err = body.Read(buf)
+		data = append(data, buf[:n]...)
+		idle.Reset(rawIdle)
+	}
+	if errors.Is(err, io.EOF) || ctx.Err() != nil && len(data) > 0 {
+		err = nil
 	}
 	return res.StatusCode, res.Header.Get("Content-Type"), data, err
 }

@@ -69,7 +69,8 @@ type Config struct {
 	Poll     time.Duration // between two looks at a disk that is full or not there; 5 s if zero
 	Retry    time.Duration // first wait after a source failed that seems reachable, doubling to 32 times; 1 s if zero
 
-	free func(dir string) (int64, error) // space left on a disk; tests have small ones
+	free  func(dir string) (int64, error) // space left on a disk; tests have small ones
+	batch time.Duration                   // how long a whole file may wait for others to be synced with; batchTime if zero
 }
 
 // saveEvery is how often the progress of a running job is kept; what is lost by a crash is only what a counter shows.
@@ -97,7 +98,7 @@ func New(cfg Config) (*Manager, error) {
 	for _, d := range []struct {
 		v   *time.Duration
 		def time.Duration
-	}{{&cfg.Tick, 250 * time.Millisecond}, {&cfg.Poll, 5 * time.Second}, {&cfg.Retry, time.Second}} {
+	}{{&cfg.Tick, 250 * time.Millisecond}, {&cfg.Poll, 5 * time.Second}, {&cfg.Retry, time.Second}, {&cfg.batch, batchTime}} {
 		if *d.v <= 0 {
 			*d.v = d.def
 		}

@@ -71,12 +71,6 @@ func (s *fakeSource) put(p string, data []byte) {
 	}
 }
 
-func (s *fakeSource) remove(p string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.files, share.Path(p))
-}
-
 func (s *fakeSource) cut() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

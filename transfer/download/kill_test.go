@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"porchlight/share"
+	"porchlight/share/content"
 	"porchlight/transfer"
 )
 
@@ -36,17 +37,33 @@ func killSource(epoch int) *fakeSource {
 	return s
 }
 
-// rightBytes reports whether a file under a final name is one that the source ever had. A flip that arrived stays, and the next one gets a number.
-func rightBytes(want map[string][]byte, rel string, got []byte, epochs int) bool {
-	if strings.HasPrefix(rel, "a/flip") {
-		for e := range epochs + 1 {
-			if string(got) == string(random("flip"+strconv.Itoa(e), 6<<20)) {
-				return true
-			}
+// sums knows the content of every file that the source ever had.
+type sums struct {
+	files map[string]content.Hash
+	flips map[content.Hash]bool
+	most  int // epochs known
+}
+
+func newSums() *sums {
+	s := &sums{files: map[string]content.Hash{}, flips: map[content.Hash]bool{}}
+	for p, f := range killSource(0).files {
+		if p != "a/flip" {
+			s.files[string(p)] = content.Sum(f.data)
 		}
-		return false
 	}
-	return string(want[rel]) == string(got)
+	return s
+}
+
+// right reports whether a file under a final name is one that the source ever had. A flip that arrived stays, and the next one gets a number.
+func (s *sums) right(rel, got string, epochs int) bool {
+	h := content.Sum([]byte(got))
+	if !strings.HasPrefix(rel, "a/flip") {
+		return s.files[rel] == h
+	}
+	for ; s.most < epochs; s.most++ {
+		s.flips[content.Sum(random("flip"+strconv.Itoa(s.most+1), 6<<20))] = true
+	}
+	return s.flips[h]
 }
 
 // child pulls the folder a into dir until it is done or killed.
@@ -68,7 +85,7 @@ func child(dir string) {
 		}
 		return b, nil
 	}
-	m, err := New(Config{Store: fileStore{filepath.Join(dir, "jobs")}, Sources: s, Tick: 20 * time.Millisecond})
+	m, err := New(Config{Store: fileStore{filepath.Join(dir, "jobs")}, Sources: s, Tick: 20 * time.Millisecond, batch: time.Duration(5+epoch%7*10) * time.Millisecond})
 	if err != nil {
 		panic(err)
 	}
@@ -127,10 +144,7 @@ func TestKill(t *testing.T) {
 	if n, err := strconv.Atoi(os.Getenv("PORCHLIGHT_KILLS")); err == nil && n > 0 {
 		kills = n
 	}
-	want := map[string][]byte{}
-	for p, f := range killSource(0).files {
-		want[string(p)] = f.data
-	}
+	want := newSums()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 1))
@@ -193,7 +207,7 @@ func runChild(t *testing.T, dir string, epoch int, wait time.Duration) bool {
 }
 
 // checkTree fails if anything under a final name is not right, and, once all is done, if anything is missing or left over.
-func checkTree(t *testing.T, dir string, want map[string][]byte, epochs int, whole bool) (found int) {
+func checkTree(t *testing.T, dir string, want *sums, epochs int, whole bool) (found int) {
 	t.Helper()
 	into := filepath.Join(dir, "into")
 	if _, err := os.Stat(into); err != nil && !whole {
@@ -204,7 +218,7 @@ func checkTree(t *testing.T, dir string, want map[string][]byte, epochs int, who
 		if strings.HasSuffix(rel, "/") {
 			continue
 		}
-		if !rightBytes(want, rel, []byte(data), epochs) {
+		if !want.right(rel, data, epochs) {
 			t.Errorf("%s stands there with %d wrong bytes", rel, len(data))
 		}
 		if strings.HasPrefix(rel, "a/flip") {
@@ -214,8 +228,8 @@ func checkTree(t *testing.T, dir string, want map[string][]byte, epochs int, who
 		}
 	}
 	if whole {
-		if found != len(want)-1 || flips == 0 {
-			t.Errorf("%d of %d files are there, and %d of the changing one", found, len(want)-1, flips)
+		if found != len(want.files) || flips == 0 {
+			t.Errorf("%d of %d files are there, and %d of the changing one", found, len(want.files), flips)
 		}
 		clean(t, into)
 	}

@@ -48,7 +48,7 @@ func (p *pull) publish(ctx context.Context) error {
 					return err
 				}
 			} else if timer == nil {
-				timer = time.After(batchTime)
+				timer = time.After(p.cfg.batch)
 			}
 		case <-timer:
 			if err := flush(); err != nil {

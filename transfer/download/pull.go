@@ -307,4 +307,4 @@ var (
 )
 
 // batchTime is how long a whole file may wait for others to be synced with.
-const batchTime = 500 * time.Millisecond
+const batchTime = time.Second

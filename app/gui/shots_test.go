@@ -1,0 +1,126 @@
+//go:build !headless
+
+package gui
+
+import (
+	"fmt"
+	"image/png"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"porchlight/app/viewmodel"
+	"porchlight/discovery"
+	"porchlight/transfer"
+)
+
+// screen is a state of the window worth a picture.
+type screen struct {
+	name    string
+	prepare func(h *house)
+	show    func(s *stage)
+}
+
+func photos() viewmodel.Place {
+	return viewmodel.Place{Page: viewmodel.PageFolder, Device: device(2), Share: shareID(1)}
+}
+
+func screens() []screen {
+	at := func(p viewmodel.Page) func(*stage) { return func(s *stage) { s.goTo(viewmodel.Place{Page: p}) } }
+	first := func(step int) func(*stage) {
+		return func(s *stage) {
+			for range step {
+				s.w.set.FirstRun.Next()
+			}
+			s.draw()
+		}
+	}
+	isNew := func(h *house) { h.self.FirstRun = true }
+	alone := func(h *house) { h.peers, h.jobs, h.shares = nil, nil, nil }
+	return []screen{
+		{"neighbours", nil, at(viewmodel.PageNeighbours)},
+		{"neighbours-empty", alone, at(viewmodel.PageNeighbours)},
+		{"computer", nil, func(s *stage) { s.goTo(viewmodel.Place{Page: viewmodel.PageComputer, Device: device(2)}) }},
+		{"computer-away", nil, func(s *stage) { s.goTo(viewmodel.Place{Page: viewmodel.PageComputer, Device: device(5)}) }},
+		{"browser", nil, func(s *stage) {
+			s.goTo(photos())
+			s.w.set.Browser.Click(7, viewmodel.Keys{})
+			s.draw()
+		}},
+		{"browser-several", nil, func(s *stage) {
+			s.goTo(photos())
+			s.w.set.Browser.Click(2, viewmodel.Keys{})
+			s.w.set.Browser.Click(5, viewmodel.Keys{Extend: true})
+			s.w.sheet = true
+			s.draw()
+		}},
+		{"browser-empty", func(h *house) { h.entries[""] = nil }, func(s *stage) { s.goTo(photos()) }},
+		{"browser-got", nil, func(s *stage) {
+			s.goTo(photos())
+			s.w.set.Browser.Click(7, viewmodel.Keys{})
+			s.w.set.Browser.Get("")
+			s.until("the bar says so", func() bool { return s.w.set.Notices.Now().Text != "" })
+		}},
+		{"shares", nil, at(viewmodel.PageShares)},
+		{"shares-empty", alone, at(viewmodel.PageShares)},
+		{"shares-remove", nil, func(s *stage) {
+			s.goTo(viewmodel.Place{Page: viewmodel.PageShares})
+			s.w.pages[viewmodel.PageShares].(*shares).remove(s.w.set.Shares.Rows()[0])
+			s.draw()
+		}},
+		{"transfers", nil, at(viewmodel.PageTransfers)},
+		{"transfers-empty", alone, at(viewmodel.PageTransfers)},
+		{"settings", func(h *house) {
+			h.self.Health = []discovery.Health{{Service: "mdns", Trouble: "no network can carry multicast"}}
+			h.jobs = []transfer.Job{}
+		}, at(viewmodel.PageSettings)},
+		{"about", nil, at(viewmodel.PageAbout)},
+		{"first-1", isNew, first(0)},
+		{"first-2", isNew, first(1)},
+		{"first-3", isNew, first(2)},
+	}
+}
+
+// TestShots draws every screen and checks its geometry; PORCHLIGHT_SHOTS names a folder for the pictures.
+func TestShots(t *testing.T) {
+	dir := os.Getenv("PORCHLIGHT_SHOTS")
+	for _, theme := range []string{"light", "dark"} {
+		for _, size := range [][2]float32{{1100, 720}, {800, 560}, {1600, 1000}, {640, 420}} {
+			for _, lang := range []string{"en", "de"} {
+				if theme == "dark" && (dir == "" || lang == "de" || size[0] == 640) || dir == "" && size[0] == 1600 {
+					continue // colours move nothing, and what fits in 800 fits in 1600
+				}
+				for _, x := range screens() {
+					name := fmt.Sprintf("%s-%s-%s-%dx%d", x.name, lang, theme, int(size[0]), int(size[1]))
+					t.Run(name, func(t *testing.T) {
+						h := newHouse()
+						if x.prepare != nil {
+							x.prepare(h)
+						}
+						s := newStage(t, h, viewmodel.Look{Theme: theme, Language: lang}, size[0], size[1])
+						x.show(s)
+						checkGeometry(t, s.w)
+						if dir != "" && (lang == "en" || size[0] == 1100) && size[0] != 640 {
+							shoot(t, s.w, filepath.Join(dir, name+".png"))
+						}
+					})
+				}
+			}
+		}
+	}
+}
+
+func shoot(t *testing.T, w *window, file string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Create(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := png.Encode(f, w.win.Canvas().Capture()); err != nil {
+		t.Fatal(err)
+	}
+}

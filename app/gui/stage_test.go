@@ -1,0 +1,98 @@
+//go:build !headless
+
+package gui
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/test"
+
+	"porchlight/app/viewmodel"
+)
+
+// stage is a window in Fyne's test driver with an engine behind it. What the window wants done on Fyne's goroutine is done
+// by the test's.
+type stage struct {
+	t *testing.T
+	w *window
+	h *house
+
+	mu    sync.Mutex // guards the field below
+	queue []func()
+}
+
+func newStage(t *testing.T, h *house, look viewmodel.Look, width, height float32) *stage {
+	t.Helper()
+	s := &stage{t: t, h: h}
+	app := test.NewTempApp(t)
+	if look.Language == "" {
+		look.Language = "en"
+	}
+	if look.Theme == "" {
+		look.Theme = "light"
+	}
+	w, err := newWindow(Config{App: app, Connect: With(h), Look: look, Version: "0.1.0"}, s.later)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.w = w
+	w.win.Resize(fyne.NewSize(width, height))
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { defer close(ended); _ = w.set.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-ended; w.win.Close() })
+	s.until("the engine has answered", w.set.Ready)
+	return s
+}
+
+func (s *stage) later(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queue = append(s.queue, f)
+}
+
+// draw does what a turn of Fyne's loop does.
+func (s *stage) draw() {
+	s.mu.Lock()
+	queue := s.queue
+	s.queue = nil
+	s.mu.Unlock()
+	for _, f := range queue {
+		f()
+	}
+	s.w.refresh()
+}
+
+// until draws until something is so.
+func (s *stage) until(what string, so func() bool) {
+	s.t.Helper()
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+		s.draw()
+		if so() {
+			s.draw()
+			return
+		}
+		if time.Now().After(end) {
+			s.t.Fatalf("still waiting until %s", what)
+		}
+	}
+}
+
+func (s *stage) goTo(p viewmodel.Place) {
+	s.t.Helper()
+	s.w.set.Nav.Go(p)
+	s.until("the page is there", func() bool {
+		switch p.Page {
+		case viewmodel.PageComputer:
+			x, _ := s.w.set.Neighbours.Page(p.Device)
+			return !x.Loading
+		case viewmodel.PageFolder:
+			return !s.w.set.Browser.Loading() && s.w.set.Nav.Crumbs()[2].Text != "Share"
+		}
+		return true
+	})
+}

@@ -1,0 +1,239 @@
+package viewmodel
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+
+	"porchlight/discovery"
+	"porchlight/share"
+)
+
+// Dot is the mark beside a computer; each is a shape of its own, not a colour alone.
+type Dot string
+
+// The dots.
+const (
+	DotHere     Dot = "here"     // full
+	DotTrouble  Dot = "trouble"  // exclamation mark: gone quiet
+	DotAway     Dot = "away"     // ring
+	DotUnproven Dot = "unproven" // dotted: announced, never proven
+)
+
+// Computer is one neighbour as people see it.
+type Computer struct {
+	ID       discovery.DeviceID
+	Name     string
+	Dot      Dot
+	State    string // in words
+	Detail   string // when it was last here, or what is to know of its name; may be empty
+	Openable bool   // it was proven once, so there is something to open
+	Selected bool
+}
+
+// Group is one workgroup.
+type Group struct {
+	Name      string
+	Own       bool
+	Computers []Computer
+}
+
+// OfferRow is one share of a neighbour.
+type OfferRow struct {
+	To       Place
+	Icon     string
+	Name     string
+	State    string // in words
+	Away     bool
+	Openable bool
+}
+
+// ComputerPage is what the page of one neighbour shows.
+type ComputerPage struct {
+	Computer
+	Group   string
+	ID      string // the whole shown form
+	Seen    string // in words
+	Address string
+	Offers  []OfferRow
+	Empty   string // in words, when there are no offers to show
+	Loading bool
+}
+
+// Empty is what a screen says when it has nothing to show.
+type Empty struct{ Title, Text string }
+
+// Neighbourhood shows who is here.
+type Neighbourhood struct{ core *core }
+
+// Groups returns the workgroups: one's own first, then by name; computers by name, those that are away after the others. One
+// that goes quiet keeps its place until it is given up, so that nothing jumps for a moment's silence.
+func (n *Neighbourhood) Groups() []Group {
+	s := n.core.now()
+	var groups []Group
+	if s.ready {
+		groups = []Group{{Name: s.self.Workgroup, Own: true}}
+	}
+	names := nameCounts(s.peers)
+	for _, p := range s.peers {
+		i := slices.IndexFunc(groups, func(g Group) bool { return discovery.SameWorkgroup(g.Name, p.Workgroup) })
+		if i < 0 {
+			i = len(groups)
+			groups = append(groups, Group{Name: p.Workgroup})
+		}
+		groups[i].Computers = append(groups[i].Computers, n.core.computer(p, names))
+	}
+	if len(groups) > 1 {
+		slices.SortStableFunc(groups[1:], func(a, b Group) int { return byName(a.Name, b.Name) })
+	}
+	for _, g := range groups {
+		slices.SortStableFunc(g.Computers, func(a, b Computer) int {
+			return cmp.Or(away(a)-away(b), byName(a.Name, b.Name), strings.Compare(a.ID.Hex(), b.ID.Hex()))
+		})
+	}
+	return groups
+}
+
+func away(c Computer) int {
+	if c.Dot == DotAway {
+		return 1
+	}
+	return 0
+}
+
+// byName orders names as people do: without regard to case.
+func byName(a, b string) int {
+	return cmp.Or(strings.Compare(strings.ToLower(a), strings.ToLower(b)), strings.Compare(a, b))
+}
+
+// nameCounts tells which names need the start of the device ID beside them.
+func nameCounts(peers []discovery.Peer) map[string]int {
+	m := map[string]int{}
+	for _, p := range peers {
+		m[strings.ToLower(shownName(p))]++
+	}
+	return m
+}
+
+func shownName(p discovery.Peer) string { return cmp.Or(p.Name, p.FirstName, p.ID.Short()) }
+
+func (c *core) computer(p discovery.Peer, names map[string]int) Computer {
+	name := shownName(p)
+	if names[strings.ToLower(name)] > 1 {
+		name += " (" + p.ID.Short() + ")"
+	}
+	x := Computer{ID: p.ID, Name: name, Openable: p.State != discovery.Candidate && !p.ID.IsZero()}
+	switch p.State {
+	case discovery.Online:
+		x.Dot = DotHere
+	case discovery.Suspect:
+		x.Dot = DotTrouble
+	case discovery.Candidate:
+		x.Dot = DotUnproven
+	default:
+		x.Dot = DotAway
+	}
+	x.State = c.words.Text("state." + string(x.Dot))
+	switch {
+	case x.Dot == DotAway && !p.LastSeen.IsZero():
+		x.Detail = c.words.Text("computer.seen", "When", c.fmt.When(p.LastSeen, c.cfg.Now()))
+	case x.Openable && p.FirstName != "" && p.Name != "" && p.FirstName != p.Name:
+		x.Detail = c.words.Text("computer.renamed", "Name", p.FirstName)
+	}
+	return x
+}
+
+// Empty says what to do when nobody else is here; no title means somebody is.
+func (n *Neighbourhood) Empty() Empty {
+	s := n.core.now()
+	n.core.mu.Lock()
+	failure := n.core.failure
+	n.core.mu.Unlock()
+	switch {
+	case failure != "":
+		return Empty{n.core.words.Text("trouble.no-engine"), failure}
+	case !s.ready:
+		return Empty{Title: n.core.words.Text("starting")}
+	case len(s.peers) > 0:
+		return Empty{}
+	case s.self.Network == discovery.Public:
+		return Empty{n.core.words.Text("neighbours.public.title"), n.core.words.Text("neighbours.public.text")}
+	}
+	return Empty{n.core.words.Text("neighbours.empty.title"), n.core.words.Text("neighbours.empty.text")}
+}
+
+// Page returns the page of one neighbour, and false when it is not known any more.
+func (n *Neighbourhood) Page(d discovery.DeviceID) (ComputerPage, bool) {
+	c := n.core
+	s := c.now()
+	for _, p := range s.peers {
+		if p.ID != d {
+			continue
+		}
+		x := ComputerPage{Computer: c.computer(p, nameCounts(s.peers)), Group: p.Workgroup, ID: p.ID.String()}
+		if x.Dot != DotHere {
+			x.Seen = c.fmt.When(p.LastSeen, c.cfg.Now())
+		}
+		if len(p.Addresses) > 0 {
+			x.Address = p.Addresses[0].String()
+		}
+		o := c.offersOf(d)
+		x.Offers = n.rows(d, o.list, x.Dot)
+		x.Loading = o.loading && o.list == nil
+		switch {
+		case len(x.Offers) > 0 || x.Loading:
+		case x.Dot == DotAway:
+			x.Empty = c.words.Text("computer.away", "Name", x.Name)
+		case o.trouble != "":
+			x.Empty = o.trouble
+		default:
+			x.Empty = c.words.Text("computer.empty", "Name", x.Name)
+		}
+		return x, true
+	}
+	return ComputerPage{}, false
+}
+
+func (n *Neighbourhood) rows(d discovery.DeviceID, list []share.Offer, dot Dot) []OfferRow {
+	rows := make([]OfferRow, 0, len(list))
+	for _, o := range list {
+		if o.Kind != share.Folder && o.Kind != share.Drive {
+			continue // printers and the like have no page
+		}
+		r := OfferRow{To: Place{Page: PageFolder, Device: d, Share: o.ID}, Icon: shareIcon(o.Kind), Name: o.Name, Away: o.Away || dot == DotAway}
+		r.Openable = !r.Away
+		switch {
+		case dot == DotAway:
+			r.State = n.core.words.Text("offer.computer-away")
+		case o.Away:
+			r.State = n.core.words.Text("offer.away")
+		default:
+			r.State = n.core.words.Text("offer.open")
+		}
+		rows = append(rows, r)
+	}
+	slices.SortStableFunc(rows, func(a, b OfferRow) int { return byName(a.Name, b.Name) })
+	return rows
+}
+
+// Add looks for a computer at an address somebody typed: a name or an address, with or without a port.
+func (n *Neighbourhood) Add(address string) {
+	if address = strings.TrimSpace(address); address == "" {
+		return
+	}
+	n.core.work.do(func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		if err := n.core.eng().AddPeer(ctx, address); err != nil {
+			n.core.note.say(Bad, n.core.words.Text("neighbours.not-added", "Address", address, "Why", n.core.errorWords(err)))
+			return
+		}
+		n.core.note.say(Good, n.core.words.Text("neighbours.added", "Address", address))
+	})
+}
+
+// Forget takes a computer off the list; it comes back when it announces itself again.
+func (n *Neighbourhood) Forget(d discovery.DeviceID) {
+	n.core.ask(func(ctx context.Context, e Engine) error { return e.ForgetPeer(ctx, d) })
+}
