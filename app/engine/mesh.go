@@ -326,6 +326,8 @@ func (m *mesh) Greeted(s *link.Session, h wire.Hello) bool {
 	}
 	if up, _ := n.isUp(); !up {
 		n.try()
+	} else if !s.Reversed {
+		n.moved(s.Remote.Addr())
 	}
 	return n.reachable()
 }

@@ -61,6 +61,7 @@ type neighbour struct {
 	up      chan struct{} // closed while online
 	blocked bool          // it cannot dial this device
 	told    bool          // it was told that this device cannot dial it
+	looked  time.Time     // when it was last checked whether it moved
 	cut     context.CancelFunc
 }
 

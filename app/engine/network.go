@@ -77,7 +77,7 @@ func (e *Engine) trusted() (bool, <-chan struct{}) {
 
 // runNetwork is on the network until ctx ends.
 func (e *Engine) runNetwork(ctx context.Context) error {
-	n, err := e.newNetwork()
+	n, err := e.newNetwork(ctx)
 	if err != nil {
 		return err
 	}
@@ -85,6 +85,7 @@ func (e *Engine) runNetwork(ctx context.Context) error {
 	e.net = n
 	e.mu.Unlock()
 	e.setHealth("network", "")
+	e.setHealth("accept", "") // of the network before
 	defer func() {
 		e.mu.Lock()
 		e.net = nil
@@ -120,8 +121,8 @@ func (n *network) accept(ctx context.Context) error {
 	return err
 }
 
-func (e *Engine) newNetwork() (*network, error) {
-	in, err := e.listen()
+func (e *Engine) newNetwork(ctx context.Context) (*network, error) {
+	in, err := e.listen(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
@@ -140,20 +141,21 @@ func (e *Engine) newNetwork() (*network, error) {
 }
 
 // listen takes the usual port, or any other if that one is taken.
-func (e *Engine) listen() (net.Listener, error) {
+func (e *Engine) listen(ctx context.Context) (net.Listener, error) {
 	e.mu.Lock()
 	port := e.settings.Port
 	e.mu.Unlock()
+	var lc net.ListenConfig
 	if e.cfg.Loopback {
-		return net.Listen("tcp", "127.0.0.1:0")
+		return lc.Listen(ctx, "tcp", "127.0.0.1:0")
 	}
 	if port == 0 {
 		port = discovery.DefaultPort
 	}
-	if l, err := net.Listen("tcp", ":"+strconv.Itoa(port)); err == nil {
+	if l, err := lc.Listen(ctx, "tcp", ":"+strconv.Itoa(port)); err == nil {
 		return l, nil
 	}
-	return net.Listen("tcp", ":0")
+	return lc.Listen(ctx, "tcp", ":0")
 }
 
 func (n *network) hello() wire.Hello {

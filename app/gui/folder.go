@@ -191,7 +191,7 @@ func (d *details) draw(x viewmodel.Details) []fyne.CanvasObject {
 		to.Disable()
 	}
 	note := row(8, 0, []float32{18, -1}, p.icon("eye", 18, colQuiet, colNone), sentence(p.text(x.Note, textSmall, colQuiet)))
-	return []fyne.CanvasObject{picture, inset(-4, -4, 0, 0, title), facts, p.rule(), note, get, to}
+	return []fyne.CanvasObject{picture, inset(-4, -4, -8, -8, title), facts, p.rule(), note, get, to}
 }
 
 // flush makes the text of a para bold; Fyne keeps a padding around it, which its container takes back.

@@ -63,13 +63,7 @@ func TestStopped(t *testing.T) {
 	figure(t, "stopped for %v, goes on after %v", still, ms(took))
 	atMost(t, "going on", took, bar)
 	anna.Shape("")
-	eventually(t, 2*time.Minute, "the pull ends", func() bool {
-		_, busy, err := bo.Progress()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return !busy
-	})
+	untilDone(t, bo)
 	mustEqual(t, anna.Path("big"), bo.Path("into", "big"))
 }
 

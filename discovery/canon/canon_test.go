@@ -34,7 +34,7 @@ func TestSequence(t *testing.T) {
 			n++
 		}
 	}
-	if n, err := read(b.Bytes()); n != 3 || err != io.EOF {
+	if n, err := read(b.Bytes()); n != 3 || !errors.Is(err, io.EOF) {
 		t.Errorf("%d items, %v", n, err)
 	}
 	for cut := range whole + 1 {

@@ -97,7 +97,7 @@ func (a *announcer) respond(l link) (*library.Server, error) {
 	return srv, nil
 }
 
-func stop(s *library.Server) { s.Shutdown() }
+func stop(s *library.Server) { s.Shutdown() } //nolint:errcheck // it closes what it can
 
 // again makes the next n announcements due.
 func (a *announcer) again(n int, after time.Duration) {
@@ -134,7 +134,7 @@ func (a *announcer) announce() {
 
 // leave stops answering first, so that nothing brings the device back after its goodbye.
 func (a *announcer) leave() {
-	keep(a.answering, nil, a.respond, stop)
+	keep(a.answering, nil, a.respond, stop) //nolint:errcheck // closing opens nothing
 	a.bye()
 }
 

@@ -65,7 +65,7 @@ func newBrowser(cfg Config, s *self, h *health) *browser {
 // run asks and listens until ctx ends.
 func (b *browser) run(ctx context.Context, nets <-chan network) {
 	defer b.workers.Wait()
-	defer keep(b.ears, nil, nil, ear.shut)
+	defer keep(b.ears, nil, nil, ear.shut) //nolint:errcheck // closing opens nothing
 	b.workers.Go(func() { b.deliver(ctx) })
 	b.timer = time.NewTimer(time.Hour) // set by the first network
 	defer b.timer.Stop()

@@ -107,7 +107,7 @@ func reader(conn *net.UDPConn, v6 bool) func([]byte) (int, int, netip.AddrPort, 
 	}
 	if v6 {
 		p := ipv6.NewPacketConn(conn)
-		p.SetControlMessage(ipv6.FlagInterface, true) // where it cannot, the zone and the network of the sender must do
+		p.SetControlMessage(ipv6.FlagInterface, true) //nolint:errcheck // where it cannot, the zone and the network of the sender must do
 		return func(buf []byte) (int, int, netip.AddrPort, error) {
 			n, cm, src, err := p.ReadFrom(buf)
 			if cm == nil {
@@ -117,7 +117,7 @@ func reader(conn *net.UDPConn, v6 bool) func([]byte) (int, int, netip.AddrPort, 
 		}
 	}
 	p := ipv4.NewPacketConn(conn)
-	p.SetControlMessage(ipv4.FlagInterface, true)
+	p.SetControlMessage(ipv4.FlagInterface, true) //nolint:errcheck // likewise
 	return func(buf []byte) (int, int, netip.AddrPort, error) {
 		n, cm, src, err := p.ReadFrom(buf)
 		if cm == nil {

@@ -68,13 +68,13 @@ func join(l link, v6 bool) (*net.UDPConn, error) {
 func carry(conn *net.UDPConn, v6 bool) {
 	if v6 {
 		p := ipv6.NewPacketConn(conn)
-		p.SetMulticastHopLimit(hops)
-		p.SetMulticastLoopback(true)
+		p.SetMulticastHopLimit(hops) //nolint:errcheck // see above, here and below
+		p.SetMulticastLoopback(true) //nolint:errcheck
 		return
 	}
 	p := ipv4.NewPacketConn(conn)
-	p.SetMulticastTTL(hops)
-	p.SetMulticastLoopback(true)
+	p.SetMulticastTTL(hops)      //nolint:errcheck
+	p.SetMulticastLoopback(true) //nolint:errcheck
 }
 
 // shout multicasts a packet on a link from port 5353, over both families. It succeeds if one of them does.

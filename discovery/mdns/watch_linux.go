@@ -25,7 +25,7 @@ func hints(ctx context.Context, poke func()) {
 	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groups}); err != nil {
 		return
 	}
-	stop := context.AfterFunc(ctx, func() { f.SetReadDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { f.SetReadDeadline(time.Unix(1, 0)) }) //nolint:errcheck // a closed one ends the read too
 	defer stop()
 	buf := make([]byte, 16<<10)
 	for ctx.Err() == nil {

@@ -20,7 +20,7 @@ import (
 
 // Limits of the roster.
 const (
-	MaxPeers      = 1024              // devices kept; beyond it the one not seen for longest goes
+	MaxPeers      = 1024              // devices kept; beyond it one goes (makeRoom)
 	MaxCandidates = 512               // announced and not proven
 	CandidateLife = 130 * time.Second // a little more than the 120 s that an announcement lasts
 	maxAddrs      = 6                 // of one device
@@ -53,8 +53,9 @@ type Roster struct {
 
 	mu         sync.Mutex // guards the fields below
 	known      map[discovery.DeviceID]*entry
-	candidates map[string]*candidate // by instance label
-	dialed     map[string]*attempts  // by what is dialled: rate limits of unproven targets
+	candidates map[string]*candidate        // by instance label
+	dialed     map[netip.AddrPort]*attempts // rate limits of unproven targets
+	gossiped   map[netip.AddrPort]time.Time // not dialled again until then because of gossip
 }
 
 // entry is a proven device.
@@ -70,7 +71,7 @@ type candidate struct {
 	proven   bool // it turned out to be a known device, or this one; no longer shown
 }
 
-// attempts limits how often one unproven target is dialled.
+// attempts limits how often one address of unproven targets is dialled.
 type attempts struct {
 	n    int
 	next time.Time
@@ -87,7 +88,8 @@ func New(cfg Config) *Roster {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Roster{cfg: cfg, known: map[discovery.DeviceID]*entry{}, candidates: map[string]*candidate{}, dialed: map[string]*attempts{}}
+	return &Roster{cfg: cfg, known: map[discovery.DeviceID]*entry{}, candidates: map[string]*candidate{}, dialed: map[netip.AddrPort]*attempts{},
+		gossiped: map[netip.AddrPort]time.Time{}}
 }
 
 // Load reads the devices of earlier runs, all of them offline.

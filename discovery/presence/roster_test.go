@@ -140,6 +140,41 @@ func TestFlood(t *testing.T) {
 	}
 }
 
+func TestFloodHidesNobody(t *testing.T) {
+	c := newClock(t)
+	for i := range 2500 { // many doors
+		c.See(seen(fmt.Sprintf("%016d", i), "x", fmt.Sprintf("10.0.%d.%d:47470", 1+i/200, 1+i%200)))
+	}
+	if _, dial := c.See(seen("ffffffffffffffff", "Fred", "10.1.0.3:47470")); !dial {
+		t.Error("who comes after a flood is not dialled")
+	}
+	for i := range 100 { // one door, said to be many devices'
+		_, dial := c.See(discovery.Sighting{ID: device(byte(20 + i)), Addresses: addrs("10.2.0.3:47470"), Source: discovery.FromGossip, At: c.now})
+		if dial != (i == 0) {
+			t.Fatalf("hint %d: dialled %v", i, dial)
+		}
+	}
+}
+
+func TestCrowdWashesNobodyAway(t *testing.T) {
+	c := newClock(t)
+	anna := device(1)
+	c.Prove(Proof{ID: anna, Name: "Anna", Workgroup: "W"})
+	c.now = c.now.Add(2 * passing)
+	c.SetState(anna, discovery.Online)
+	c.SetState(anna, discovery.Offline)
+	for i := range 2 * MaxPeers {
+		c.now = c.now.Add(time.Second)
+		c.Prove(Proof{ID: discovery.DeviceID{0: 7, 1: byte(i), 2: byte(i >> 8)}, Name: "X", Workgroup: "W"})
+	}
+	if p, err := c.Get(anna); err != nil || p.FirstName != "Anna" {
+		t.Errorf("the one known for longest was forgotten: %v", err)
+	}
+	if n := len(c.IDs()); n > MaxPeers {
+		t.Errorf("%d devices", n)
+	}
+}
+
 func TestPinnedName(t *testing.T) {
 	c := newClock(t)
 	id := device(4)

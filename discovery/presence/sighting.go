@@ -1,7 +1,6 @@
 package presence
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -58,7 +57,10 @@ func (r *Roster) see(s discovery.Sighting) (t Target, dial, changed bool) {
 	if s.Instance != "" {
 		changed = r.note(s, false)
 	}
-	if len(s.Addresses) == 0 || !r.mayDial(s) {
+	if s.Source == discovery.FromGossip {
+		s.Addresses = r.untried(s.Addresses, s.At)
+	}
+	if s.Addresses = r.due(s.Addresses, s.At); len(s.Addresses) == 0 {
 		return Target{}, false, changed
 	}
 	return Target{ID: s.ID, Addresses: s.Addresses}, true, changed
@@ -126,37 +128,62 @@ func (r *Roster) expire(now time.Time) (changed bool) {
 		}
 	}
 	for k, a := range r.dialed {
-		if now.Sub(a.next) > gossipLife {
+		if now.Sub(a.next) > time.Minute {
 			delete(r.dialed, k)
+		}
+	}
+	for k, until := range r.gossiped {
+		if !now.Before(until) {
+			delete(r.gossiped, k)
 		}
 	}
 	return changed
 }
 
-// mayDial limits how often an unproven target is dialled: at once, then after 2, 4 … 60 s; one from gossip after ten minutes.
-func (r *Roster) mayDial(s discovery.Sighting) bool {
-	key := s.Instance
-	if key == "" {
-		key = fmt.Sprint(s.ID.Short(), s.Addresses)
-	}
-	a := r.dialed[key]
-	if a == nil {
-		if len(r.dialed) >= 2*MaxCandidates {
-			return false
+// due returns the addresses of an unproven target that may be dialled now: at once, then after 2, 4 … 60 s. It counts
+// addresses, since an announcement can invent everything else anew.
+func (r *Roster) due(in []netip.AddrPort, now time.Time) (out []netip.AddrPort) {
+	for _, addr := range in {
+		a := r.dialed[addr]
+		if a == nil {
+			if len(r.dialed) >= 2*MaxCandidates {
+				r.forgetAttempt()
+			}
+			a = &attempts{}
+			r.dialed[addr] = a
 		}
-		a = &attempts{}
-		r.dialed[key] = a
+		if now.Before(a.next) {
+			continue
+		}
+		a.n++
+		a.next = now.Add(min(time.Second<<min(a.n, 6), time.Minute))
+		out = append(out, addr)
 	}
-	if s.At.Before(a.next) {
-		return false
+	return out
+}
+
+// forgetAttempt makes room in a flood of announcements: refusing what is new would hide whoever comes after it.
+func (r *Roster) forgetAttempt() {
+	var first netip.AddrPort
+	for k, a := range r.dialed {
+		if !first.IsValid() || a.next.Before(r.dialed[first].next) {
+			first = k
+		}
 	}
-	a.n++
-	wait := min(time.Second<<min(a.n, 6), time.Minute)
-	if s.Source == discovery.FromGossip {
-		wait = gossipLife
+	delete(r.dialed, first)
+}
+
+// untried returns the addresses from gossip that were not dialled because of gossip in the last ten minutes, whichever
+// device was said to be there: a neighbour must not make this device knock at one door again and again.
+func (r *Roster) untried(in []netip.AddrPort, now time.Time) (out []netip.AddrPort) {
+	for _, a := range in {
+		if now.Before(r.gossiped[a]) || len(r.gossiped) >= 2*MaxCandidates {
+			continue
+		}
+		r.gossiped[a] = now.Add(gossipLife)
+		out = append(out, a)
 	}
-	a.next = s.At.Add(wait)
-	return true
+	return out
 }
 
 // Proof is what a device said inside TLS, and so proved.
@@ -238,20 +265,29 @@ func (r *Roster) SetDialBack(id discovery.DeviceID, ok bool) {
 	}
 }
 
-// makeRoom forgets the offline device that was not seen for longest. The caller holds mu.
+// passing is for how long a device must have been known not to count as one that only passed by.
+const passing = time.Hour
+
+// makeRoom forgets an offline device: one that only passed by before any that was here for longer, so that a crowd of
+// invented ones does not wash the real ones and their first names away; of those the one not seen for longest. The caller
+// holds mu.
 func (r *Roster) makeRoom() {
 	if len(r.known) < MaxPeers {
 		return
 	}
-	var oldest *entry
+	var out *entry
+	stays := func(e *entry) bool { return e.peer.LastSeen.Sub(e.peer.FirstSeen) >= passing }
 	for _, e := range r.known {
-		if e.peer.State == discovery.Offline && !e.peer.Manual && (oldest == nil || e.peer.LastSeen.Before(oldest.peer.LastSeen)) {
-			oldest = e
+		if e.peer.State != discovery.Offline || e.peer.Manual {
+			continue
+		}
+		if out == nil || stays(out) && !stays(e) || stays(out) == stays(e) && e.peer.LastSeen.Before(out.peer.LastSeen) {
+			out = e
 		}
 	}
-	if oldest != nil {
-		delete(r.known, oldest.peer.ID)
-		if err := r.cfg.Store.DeletePeer(oldest.peer.ID); err != nil {
+	if out != nil {
+		delete(r.known, out.peer.ID)
+		if err := r.cfg.Store.DeletePeer(out.peer.ID); err != nil {
 			r.cfg.Log.Warn("device not forgotten", "err", err)
 		}
 	}

@@ -67,7 +67,7 @@ func (c *Cache) Layer(v share.Version) (Layer, bool, error) {
 		return Layer{}, false, fmt.Errorf("layer of %s: %w", v, err)
 	}
 	if !ok || l.Check() != nil {
-		return Layer{}, false, nil
+		return Layer{}, false, nil //nolint:nilerr // a damaged one is made again
 	}
 	c.keep(v, l)
 	return l, true, nil

@@ -207,13 +207,20 @@ func (c *Client) Manifest(ctx context.Context, id share.ID, p share.Path, yield 
 }
 
 func (c *Client) list(ctx context.Context, id share.ID, p share.Path, q url.Values, plain bool, yield func(share.Entry) error) error {
+	n, most := 0, wire.MaxDeep
+	if plain {
+		most = wire.MaxListed
+	}
 	return sequence(ctx, c, request{path: wire.RouteShare + id.String() + wire.RouteList, query: q}, func(i wire.EntryItem) error {
 		e, err := i.Entry(p)
 		if err != nil {
 			return fmt.Errorf("%w: %w", transfer.ErrProtocol, err)
 		}
-		if plain && e.Kind != share.Other && e.Path.Dir() != p {
+		if plain && e.Kind != share.Other && (e.Path.Dir() != p || e.Path == p) {
 			return transfer.ErrProtocol // a plain listing has names, not paths
+		}
+		if n++; n > most {
+			return transfer.ErrLimit // it never ends
 		}
 		return yield(e)
 	})

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"porchlight/discovery"
 	"porchlight/discovery/identity"
@@ -39,8 +40,13 @@ type Session struct {
 	used     chan struct{} // closed by the second request: a lent connection is in use
 	gone     chan struct{} // closed with the connection
 
-	mu    sync.Mutex // guards the field below
-	hello *wire.Hello
+	breach func() // tells the Listener of a breach; nil on a connection that serves nobody
+
+	mu      sync.Mutex // guards the fields below
+	hello   *wire.Hello
+	late    bool        // the hello did not come in time
+	wait    *time.Timer // closes the connection then
+	greeted func()      // called when the hello comes in time
 }
 
 // Hello returns the other side's hello, false before it came.
@@ -53,11 +59,55 @@ func (s *Session) Hello() (wire.Hello, bool) {
 	return *s.hello, true
 }
 
-// SetHello notes the other side's hello. The caller has checked it.
-func (s *Session) SetHello(h wire.Hello) {
+// SetHello notes the other side's hello, which the caller has checked. It reports false if there was one already, or
+// this one came too late: a connection has one hello.
+func (s *Session) SetHello(h wire.Hello) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.hello != nil || s.late {
+		return false
+	}
 	s.hello = &h
+	if s.wait != nil {
+		s.wait.Stop()
+	}
+	if s.greeted != nil {
+		s.greeted()
+	}
+	return true
+}
+
+// expect closes c unless the hello comes in time; greeted is called when it does.
+func (s *Session) expect(c *Conn, in time.Duration, greeted func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.greeted = greeted
+	s.wait = time.AfterFunc(in, func() {
+		s.mu.Lock()
+		s.late = s.hello == nil
+		late := s.late
+		s.mu.Unlock()
+		if late {
+			c.Close()
+		}
+	})
+}
+
+// forgo ends the wait for a hello; the connection is closed.
+func (s *Session) forgo() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.wait != nil {
+		s.wait.Stop()
+	}
+}
+
+// Breach notes that the other side broke the protocol. The caller closes the connection; who does it again and again is
+// refused for a while.
+func (s *Session) Breach() {
+	if s.breach != nil {
+		s.breach()
+	}
 }
 
 // Request counts a request; the server calls it for each.

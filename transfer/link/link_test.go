@@ -76,6 +76,7 @@ func (n *node) handle(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.Header.Get("Upgrade") == wire.Reverse {
+		s.SetHello(hello("lender"))
 		c, _, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			return

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -80,6 +81,18 @@ func (p *Peer) Direct() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.direct
+}
+
+// Dialled returns where the connections lead that this device made and still has.
+func (p *Peer) Dialled() (out []netip.AddrPort) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.conns {
+		if a := c.Session.Remote; !c.Session.Reversed && !slices.Contains(out, a) {
+			out = append(out, a)
+		}
+	}
+	return out
 }
 
 // Offer takes a connection the device lends. The connection is closed if there are enough.
@@ -223,7 +236,7 @@ func (p *Peer) waitLent(ctx context.Context, failed <-chan struct{}) *Conn {
 	case <-ctx.Done():
 		return nil
 	}
-	var giveUp <-chan time.Time
+	var giveUp, stuck <-chan time.Time
 	for {
 		c, wake := p.take()
 		if c != nil {
@@ -239,7 +252,11 @@ func (p *Peer) waitLent(ctx context.Context, failed <-chan struct{}) *Conn {
 			if !p.recentlyLent() {
 				return nil
 			}
-			failed, giveUp = nil, time.After(lendTime)
+			failed, giveUp, stuck = nil, time.After(lendTime), time.After(lentWait)
+		case <-stuck: // the last spare may lie idle: taken for a request that another connection came free for
+			for _, c := range p.clients {
+				c.CloseIdleConnections()
+			}
 		}
 	}
 }
@@ -270,7 +287,12 @@ func (p *Peer) putBack(c *Conn) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.closed {
+		c.Close()
+		return
+	}
 	p.spares = append(p.spares, c)
+	time.AfterFunc(wire.ClientIdle, func() { p.expire(c) }) // the first may have come while it was taken
 }
 
 func (p *Peer) greeted(g Greeting) (net.Conn, error) {

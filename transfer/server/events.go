@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"path/filepath"
 	"sync"
@@ -27,9 +26,10 @@ type hub struct {
 
 // reader is one open event stream.
 type reader struct {
+	n     uint64 // which came first
 	dev   discovery.DeviceID
 	queue chan wire.Event
-	slow  chan struct{} // closed when the queue was full: the reader starts again
+	slow  chan struct{} // closed when the queue was full, or newer streams came: the reader starts again
 	once  sync.Once
 }
 
@@ -90,7 +90,7 @@ func (s *Server) tell(e wire.Event, to func(discovery.DeviceID) bool) {
 		select {
 		case r.queue <- e:
 		default:
-			r.once.Do(func() { close(r.slow) })
+			r.end()
 		}
 	}
 }
@@ -98,12 +98,9 @@ func (s *Server) tell(e wire.Event, to func(discovery.DeviceID) bool) {
 // events is the endless answer: a beat each 5 s and whatever happens between.
 func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	sess := link.SessionOf(r.Context())
-	rd := &reader{dev: sess.ID, queue: make(chan wire.Event, wire.MaxQueued), slow: make(chan struct{})}
-	s.hub.mu.Lock()
-	s.hub.readers[rd] = true
-	s.hub.mu.Unlock()
+	rd := s.hub.join(sess.ID)
 	defer s.leave(rd)
-	seq := s.sequence(w)
+	seq := s.sequence(w, 4<<10)
 	beat := time.NewTicker(wire.Beat)
 	defer beat.Stop()
 	for e, ok := (wire.Event{Kind: wire.EventBeat}), true; ok; e, ok = rd.next(r.Context(), beat.C) {
@@ -116,6 +113,30 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 }
+
+// join opens a stream. A device may have two: a new one beside one whose connection is dead and does not know it yet.
+// What is older ends.
+func (h *hub) join(dev discovery.DeviceID) *reader {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.n++
+	rd := &reader{n: h.n, dev: dev, queue: make(chan wire.Event, wire.MaxQueued), slow: make(chan struct{})}
+	var newest *reader // of the older ones
+	for r := range h.readers {
+		if r.dev == dev && (newest == nil || r.n > newest.n) {
+			newest = r
+		}
+	}
+	for r := range h.readers {
+		if r.dev == dev && r != newest {
+			r.end()
+		}
+	}
+	h.readers[rd] = true
+	return rd
+}
+
+func (r *reader) end() { r.once.Do(func() { close(r.slow) }) }
 
 // next waits for what is to be sent next; false when the stream is over.
 func (r *reader) next(ctx context.Context, beat <-chan time.Time) (wire.Event, bool) {
@@ -140,27 +161,21 @@ func (r *reader) next(ctx context.Context, beat <-chan time.Time) (wire.Event, b
 func (s *Server) leave(rd *reader) {
 	s.hub.mu.Lock()
 	delete(s.hub.readers, rd)
-	for r := range s.hub.readers {
-		if r.dev == rd.dev {
-			s.hub.mu.Unlock()
-			return
-		}
-	}
 	s.hub.mu.Unlock()
-	s.look(rd.dev, nil)
+	s.look(rd.dev, nil, false)
 }
 
 // watch replaces the folders a device looks at.
 func (s *Server) watch(w http.ResponseWriter, r *http.Request) {
 	const most = wire.MaxWatch * (share.MaxPath + 64)
-	data, err := io.ReadAll(io.LimitReader(r.Body, most+1))
-	if err != nil || len(data) > most {
-		s.refuse(w, r, transfer.ErrLimit)
+	data, err := body(w, r, most)
+	if err != nil {
+		s.breach(w, r, err)
 		return
 	}
 	var m wire.Watch
 	if err := canon.UnmarshalOpen(data, &m); err != nil {
-		s.refuse(w, r, errors.Join(transfer.ErrProtocol, err))
+		s.breach(w, r, errors.Join(transfer.ErrProtocol, err))
 		return
 	}
 	if len(m.Dirs) > wire.MaxWatch {
@@ -183,14 +198,25 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request) {
 		}
 		want[dirKey{share.ID(d.Share), p}] = filepath.Join(tree.Dir(), filepath.FromSlash(string(p)))
 	}
-	s.look(dev, want)
+	if !s.look(dev, want, true) {
+		s.refuse(w, r, transfer.ErrProtocol) // nobody would hear of it, and nothing would end it
+		return
+	}
+	extend(w)
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// look makes want the folders dev looks at.
-func (s *Server) look(dev discovery.DeviceID, want map[dirKey]string) {
+// look makes want the folders dev looks at, if it has a stream or has none, as listens says; it reports whether.
+// One after another, since the watcher must hear of them in the order in which they became so.
+func (s *Server) look(dev discovery.DeviceID, want map[dirKey]string, listens bool) bool {
+	s.looking.Lock()
+	defer s.looking.Unlock()
 	var add, remove []string
 	s.hub.mu.Lock()
+	if s.hub.listens(dev) != listens {
+		s.hub.mu.Unlock()
+		return false
+	}
 	for k, l := range s.hub.watchers {
 		if _, ok := want[k]; !ok && l.devs[dev] {
 			delete(l.devs, dev)
@@ -211,7 +237,7 @@ func (s *Server) look(dev discovery.DeviceID, want map[dirKey]string) {
 	}
 	s.hub.mu.Unlock()
 	if s.cfg.Watcher == nil {
-		return
+		return true
 	}
 	for _, d := range add {
 		if err := s.cfg.Watcher.Add(d); err != nil {
@@ -221,4 +247,15 @@ func (s *Server) look(dev discovery.DeviceID, want map[dirKey]string) {
 	for _, d := range remove {
 		s.cfg.Watcher.Remove(d)
 	}
+	return true
+}
+
+// listens reports whether a device has an event stream. The caller holds mu.
+func (h *hub) listens(dev discovery.DeviceID) bool {
+	for r := range h.readers {
+		if r.dev == dev {
+			return true
+		}
+	}
+	return false
 }

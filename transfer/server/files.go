@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"porchlight/discovery"
 	"porchlight/discovery/canon"
@@ -49,10 +48,12 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, kindOf(err))
 		return
 	}
-	if !s.mayList(link.SessionOf(r.Context()).ID) {
+	done, ok := s.beginList(link.SessionOf(r.Context()).ID)
+	if !ok {
 		s.refuse(w, r, transfer.ErrBusy)
 		return
 	}
+	defer done()
 	q := r.URL.Query()
 	order := share.Sort(q.Get("sort"))
 	if order == "" {
@@ -72,7 +73,7 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, transfer.ErrGone)
 		return
 	}
-	seq, n := s.sequence(w), 0
+	seq, n := s.sequence(w, 64<<10), 0
 	send := func(e share.Entry) error {
 		sent := e.Name()
 		if deep {
@@ -114,15 +115,12 @@ func (s *Server) file(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer f.Close()
-	select {
-	case s.uploads <- struct{}{}:
-		defer func() { <-s.uploads }()
-	case <-time.After(wire.StallTime / 2):
-		s.refuse(w, r, transfer.ErrBusy)
-		return
-	case <-r.Context().Done():
+	done, err := s.beginSend(r)
+	if err != nil {
+		s.refuse(w, r, err)
 		return
 	}
+	defer done()
 	e := f.Entry()
 	w.Header().Set("Content-Type", wire.TypeBytes)
 	w.Header().Set("Content-Length", strconv.FormatInt(rg.Len, 10))
@@ -140,13 +138,10 @@ func (s *Server) copyRange(ctx context.Context, w http.ResponseWriter, f *safefs
 	defer s.buffers.Put(buf)
 	g := s.hashing.of(f.Entry())
 	for off, end := rg.Off, rg.Off+rg.Len; off < end; {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
 		// up to the next border between pieces, so that a piece is hashed from one buffer
 		n := min(content.PieceSize-off%content.PieceSize, end-off)
 		p := (*buf)[:n]
-		if _, err := f.ReadAt(p, off); err != nil && (!errors.Is(err, io.EOF) || off+n > f.Entry().Size) {
+		if err := s.readAll(ctx, f, p, off); err != nil {
 			return err
 		}
 		g.put(off, p)
@@ -155,11 +150,24 @@ func (s *Server) copyRange(ctx context.Context, w http.ResponseWriter, f *safefs
 				return err
 			}
 		}
-		extend(w)
-		if _, err := w.Write(p); err != nil {
+		if _, err := (deadlined{w}).Write(p); err != nil {
 			return err
 		}
 		off += n
+	}
+	return nil
+}
+
+// readAll fills p from a file, in its turn. A file that has become shorter is broken: what is in p is of some other file.
+func (s *Server) readAll(ctx context.Context, f *safefs.File, p []byte, off int64) error {
+	select {
+	case s.reads <- struct{}{}:
+		defer func() { <-s.reads }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if n, err := f.ReadAt(p, off); n < len(p) {
+		return errors.Join(transfer.ErrChanged, err)
 	}
 	return nil
 }
@@ -193,10 +201,11 @@ func (s *Server) openRange(r *http.Request) (*safefs.File, transfer.Range, error
 
 // parseRange reads "bytes=FIRST-LAST", the one form that is sent.
 func parseRange(h string, size int64) (transfer.Range, error) {
-	a, b, ok := strings.Cut(strings.TrimPrefix(h, "bytes="), "-")
+	h, ok := strings.CutPrefix(h, "bytes=")
+	a, b, dash := strings.Cut(h, "-")
 	first, err1 := strconv.ParseInt(a, 10, 64)
 	last, err2 := strconv.ParseInt(b, 10, 64)
-	if !ok || err1 != nil || err2 != nil || first < 0 || last < first || last >= size {
+	if !ok || !dash || err1 != nil || err2 != nil || first < 0 || last < first || last >= size {
 		return transfer.Range{}, fmt.Errorf("%w: range", transfer.ErrProtocol)
 	}
 	rg := transfer.Range{Off: first, Len: last - first + 1}
@@ -219,25 +228,26 @@ func (s *Server) pack(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, kindOf(err))
 		return
 	}
-	var items []wire.PackItem
-	in := canon.NewReader(http.MaxBytesReader(w, r.Body, wire.MaxPackRequest))
-	for {
-		var it wire.PackItem
-		err := in.Read(&it)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil || len(items) == wire.MaxPackItems {
-			s.refuse(w, r, transfer.ErrLimit)
-			return
-		}
-		items = append(items, it)
+	done, err := s.beginSend(r)
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	defer done()
+	items, err := packItems(w, r)
+	if err != nil {
+		s.refuse(w, r, err)
+		return
 	}
 	buf := s.buffers.Get().(*[]byte)
 	defer s.buffers.Put(buf)
-	seq := s.sequence(w)
+	seq := s.sequence(w, 64<<10)
 	for i, it := range items {
-		if err := s.packOne(seq, tree, i, it, *buf); err != nil {
+		err := r.Context().Err()
+		if err == nil {
+			err = s.packOne(r.Context(), seq, tree, i, it, *buf)
+		}
+		if err != nil {
 			s.cfg.Log.Debug("pack broke off", "err", err)
 			panic(http.ErrAbortHandler)
 		}
@@ -245,9 +255,28 @@ func (s *Server) pack(w http.ResponseWriter, r *http.Request) {
 	seq.end()
 }
 
+// packItems reads what a pack request asks for.
+func packItems(w http.ResponseWriter, r *http.Request) ([]wire.PackItem, error) {
+	var items []wire.PackItem
+	in := canon.NewReader(http.MaxBytesReader(w, r.Body, wire.MaxPackRequest))
+	for {
+		var it wire.PackItem
+		err := in.Read(&it)
+		if errors.Is(err, io.EOF) {
+			io.Copy(io.Discard, in.Body()) //nolint:errcheck // at most MaxPackRequest; net/http would read it later
+			calm(w)
+			return items, nil
+		}
+		if err != nil || len(items) == wire.MaxPackItems {
+			return nil, transfer.ErrLimit
+		}
+		items = append(items, it)
+	}
+}
+
 // packOne sends one small file, or a head that says it is not to be had.
-func (s *Server) packOne(seq *sequence, tree *safefs.Tree, i int, it wire.PackItem, buf []byte) error {
-	n, err := readSmall(tree, it, buf)
+func (s *Server) packOne(ctx context.Context, seq *sequence, tree *safefs.Tree, i int, it wire.PackItem, buf []byte) error {
+	n, err := s.readSmall(ctx, tree, it, buf)
 	if err != nil {
 		return seq.Write(wire.PackHead{I: i, Size: -1})
 	}
@@ -258,7 +287,7 @@ func (s *Server) packOne(seq *sequence, tree *safefs.Tree, i int, it wire.PackIt
 	return seq.raw(buf[:n])
 }
 
-func readSmall(tree *safefs.Tree, it wire.PackItem, buf []byte) (int, error) {
+func (s *Server) readSmall(ctx context.Context, tree *safefs.Tree, it wire.PackItem, buf []byte) (int, error) {
 	p, err := share.ParsePath(it.Path)
 	if err != nil {
 		return 0, err
@@ -275,11 +304,10 @@ func readSmall(tree *safefs.Tree, it wire.PackItem, buf []byte) (int, error) {
 	if e.Size > int64(len(buf)) {
 		return 0, transfer.ErrLimit
 	}
-	n, err := f.ReadAt(buf[:e.Size], 0)
-	if err != nil && !errors.Is(err, io.EOF) || int64(n) != e.Size {
-		return 0, transfer.ErrBroken
+	if err := s.readAll(ctx, f, buf[:e.Size], 0); err != nil {
+		return 0, err
 	}
-	return n, f.Check()
+	return int(e.Size), f.Check()
 }
 
 // layer describes the content of one version of a file; what was hashed while it was served need not be read again.
@@ -305,10 +333,7 @@ func (s *Server) layer(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, transfer.ErrChanged)
 		return
 	}
-	l, err := s.hashing.layer(r.Context(), f)
-	if err == nil {
-		err = f.Check()
-	}
+	l, err := s.layerOf(r.Context(), link.SessionOf(r.Context()).ID, tree, f)
 	if err != nil {
 		s.refuse(w, r, kindOf(err))
 		return
@@ -327,9 +352,9 @@ type sequence struct {
 	w   http.ResponseWriter
 }
 
-func (s *Server) sequence(w http.ResponseWriter) *sequence {
+func (s *Server) sequence(w http.ResponseWriter, size int) *sequence {
 	w.Header().Set("Content-Type", wire.TypeSequence)
-	b := bufio.NewWriterSize(deadlined{w}, 64<<10)
+	b := bufio.NewWriterSize(deadlined{w}, size)
 	return &sequence{canon.NewWriter(b), b, w}
 }
 
@@ -352,10 +377,19 @@ func (q *sequence) end() {
 	}
 }
 
-// deadlined gives every write the time that a body may stall.
+// stride is how much of a body is sent under one deadline: a reader slower than this in StallTime (17 KiB a second) is given up.
+const stride = 512 << 10
+
+// deadlined gives every stride of a body the time that a body may stall.
 type deadlined struct{ w http.ResponseWriter }
 
-func (d deadlined) Write(p []byte) (int, error) {
-	extend(d.w)
-	return d.w.Write(p)
+func (d deadlined) Write(p []byte) (n int, err error) {
+	for len(p) > 0 && err == nil {
+		part := p[:min(len(p), stride)]
+		extend(d.w)
+		var m int
+		m, err = d.w.Write(part)
+		n, p = n+m, p[m:]
+	}
+	return n, err
 }

@@ -1,7 +1,10 @@
 package server
 
 import (
+	"errors"
+	"io"
 	"net/http"
+	"path"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -19,40 +22,118 @@ const (
 	perSecondBurst = 400
 	listsPerSecond = 20 // listings, burst listsBurst: each may read a whole folder
 	listsBurst     = 60
+	maxLists       = 4    // listings at once: each holds the names of its folder; a neighbour has two connections for them
+	maxSends       = 8    // answers with bytes of files at once: a neighbour has four connections for them
 	maxDevices     = 1024 // devices counted
 )
 
-// device is what is counted for one device.
+// overTime is how long a request over the rate waits for its refusal: without it the refusals themselves would be a load.
+const overTime = 100 * time.Millisecond
+
+// device is what is counted for one device. All but the limiters is guarded by Server.mu.
 type device struct {
 	all, lists *rate.Limiter
-	inFlight   int // guarded by Server.mu
+	inFlight   int
+	listing    int
+	sending    int
 	seen       time.Time
 }
 
-// gate lets a request pass if the connection is proven, hello was said and the device keeps within its limits.
-func (s *Server) gate(next http.Handler) http.Handler {
+// gate lets a request pass if the connection is proven, hello was said, the request has the form of this protocol and the
+// device keeps within its limits.
+func (s *Server) gate(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		sess := link.SessionOf(r.Context())
 		if sess == nil {
 			panic(http.ErrAbortHandler) // not over a link: nobody is there to answer
 		}
 		sess.Request()
+		extend(w) // net/http keeps the deadline of the answer before
+		if !wellFormed(r) {
+			s.breach(w, r, transfer.ErrProtocol)
+			return
+		}
+		if r.Method != http.MethodGet {
+			hurry(w)
+		}
 		if r.URL.Path == wire.RouteHello && r.Method == http.MethodPost {
 			s.hello(w, r, sess)
 			return
 		}
 		if _, ok := sess.Hello(); !ok {
-			s.refuse(w, r, transfer.ErrProtocol)
+			s.breach(w, r, transfer.ErrProtocol)
 			return
 		}
 		d, ok := s.enter(sess.ID)
 		if !ok {
+			pause(r, overTime)
 			s.refuse(w, r, transfer.ErrBusy)
 			return
 		}
 		defer s.exit(d)
-		next.ServeHTTP(w, r)
+		if _, pattern := mux.Handler(r); pattern == "" || r.URL.Path != path.Clean(r.URL.Path) {
+			s.refuse(w, r, transfer.ErrGone) // no such route, in the form of every other refusal
+			return
+		}
+		mux.ServeHTTP(w, r)
 	})
+}
+
+// wellFormed reports whether a request has one of the forms of this protocol, whatever its route: GET without a body, POST
+// or PUT. An unread body would keep net/http from noticing that the other side has gone; HEAD would read files for nothing.
+func wellFormed(r *http.Request) bool {
+	switch r.Method {
+	case http.MethodGet:
+		return r.ContentLength == 0 // −1: chunked
+	case http.MethodPost, http.MethodPut:
+		return true
+	}
+	return false
+}
+
+// breach answers what no honest program sends, and closes the connection. Somebody who left is only let go: a neighbour
+// that dials several addresses breaks off with all but one.
+func (s *Server) breach(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(err, transfer.ErrAway) {
+		panic(http.ErrAbortHandler)
+	}
+	link.SessionOf(r.Context()).Breach()
+	http.NewResponseController(w).SetReadDeadline(time.Now().Add(time.Second)) //nolint:errcheck // for the rest of the body; as in hurry
+	w.Header().Set("Connection", "close")
+	s.refuse(w, r, err)
+}
+
+// hurry gives the body of a request its time. Without it net/http waits for the rest of a body for ever.
+func hurry(w http.ResponseWriter) {
+	http.NewResponseController(w).SetReadDeadline(time.Now().Add(wire.BodyTime)) //nolint:errcheck // not a network connection: in tests only
+}
+
+// calm takes back hurry once the body was read: a deadline that passes later would look like a reader who has gone.
+func calm(w http.ResponseWriter) {
+	http.NewResponseController(w).SetReadDeadline(time.Time{}) //nolint:errcheck // likewise
+}
+
+// body reads a whole body of at most most bytes. transfer.ErrAway says that the caller left in the middle, or was too slow.
+func body(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r.Body, most+1))
+	if err != nil {
+		return nil, errors.Join(transfer.ErrAway, err)
+	}
+	if int64(len(data)) > most {
+		return nil, transfer.ErrLimit
+	}
+	calm(w)
+	return data, nil
+}
+
+// pause waits, or until the caller has gone.
+func pause(r *http.Request, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-r.Context().Done():
+	}
 }
 
 func (s *Server) enter(id discovery.DeviceID) (*device, bool) {
@@ -92,10 +173,47 @@ func (s *Server) forgetOldest() {
 	delete(s.devices, oldest)
 }
 
-// mayList reports whether the device may ask for another listing now.
-func (s *Server) mayList(id discovery.DeviceID) bool {
+// beginList reports whether the device may ask for another listing now; done ends it.
+func (s *Server) beginList(id discovery.DeviceID) (done func(), ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	d := s.devices[id]
-	return d != nil && d.lists.Allow()
+	d := s.devices[id] // it is in flight, and so counted
+	if d == nil || d.listing >= maxLists || !d.lists.Allow() {
+		return nil, false
+	}
+	d.listing++
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		d.listing--
+	}, true
+}
+
+// beginSend waits for a turn to send bytes of files: few for one device, so that nobody takes all; done ends it.
+func (s *Server) beginSend(r *http.Request) (done func(), err error) {
+	s.mu.Lock()
+	d := s.devices[link.SessionOf(r.Context()).ID]
+	if d == nil || d.sending >= maxSends {
+		s.mu.Unlock()
+		return nil, transfer.ErrBusy
+	}
+	d.sending++
+	s.mu.Unlock()
+	end := func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		d.sending--
+	}
+	patience := time.NewTimer(wire.StallTime / 2)
+	defer patience.Stop()
+	select {
+	case s.sends <- struct{}{}:
+		return func() { <-s.sends; end() }, nil
+	case <-patience.C:
+		err = transfer.ErrBusy
+	case <-r.Context().Done():
+		err = transfer.ErrAway
+	}
+	end()
+	return nil, err
 }

@@ -5,10 +5,8 @@
 package server
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -63,29 +61,42 @@ type Server struct {
 	hub     hub
 	hashing *hashing
 	buffers sync.Pool // *[]byte of content.PieceSize
-	uploads chan struct{}
+	sends   chan struct{}
+	reads   chan struct{}
+	life    context.Context //nolint:containedctx // of Serve, for what outlives one request
+	running sync.WaitGroup
+
+	looking sync.Mutex // one change of the folders looked at after another
 
 	mu      sync.Mutex // guards the field below
 	devices map[discovery.DeviceID]*device
 }
 
-// maxUploads bounds the answers that carry bytes of files, all devices together: more readers make a disk slower, not faster.
-const maxUploads = 24
+// Limits of all devices together.
+const (
+	allSends = 128 // answers with bytes of files: each holds a buffer of 1 MiB, for as long as its reader takes
+	maxReads = 24  // of them reading the disk: more readers make a disk slower, not faster
+)
 
 // New makes a server. It starts nothing.
 func New(cfg Config) *Server {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{cfg: cfg, devices: map[discovery.DeviceID]*device{}, hashing: newHashing(cfg.Layers), uploads: make(chan struct{}, maxUploads)}
+	s := &Server{cfg: cfg, devices: map[discovery.DeviceID]*device{}, hashing: newHashing(cfg.Layers), sends: make(chan struct{}, allSends),
+		reads: make(chan struct{}, maxReads)}
 	s.hub.watchers = map[dirKey]*looked{}
 	s.hub.readers = map[*reader]bool{}
 	s.buffers.New = func() any { b := make([]byte, content.PieceSize); return &b }
 	return s
 }
 
-// Serve answers what arrives at l until ctx ends, then says goodbye and returns when the last handler has.
+// Serve answers what arrives at l until ctx ends, then says goodbye and returns when the last handler has. It is called once.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	life, end := context.WithCancel(ctx)
+	s.life = life
+	defer s.rest()
+	defer end()
 	hs := &http.Server{
 		Handler:           s.Handler(),
 		ReadHeaderTimeout: wire.HeaderTime,
@@ -94,6 +105,8 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		ConnContext:       link.WithSession,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
+
+		DisableGeneralOptionsHandler: true, // it would answer before a hello
 	}
 	done := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
@@ -127,27 +140,36 @@ func (s *Server) Handler() http.Handler {
 	return s.gate(mux)
 }
 
-// hello answers the first request of a connection; with the Upgrade header the caller lends the connection.
+// hello answers the first request of a connection; with the Upgrade header the caller lends the connection. A second one,
+// which could tell another name each time, is none.
 func (s *Server) hello(w http.ResponseWriter, r *http.Request, sess *link.Session) {
-	data, err := io.ReadAll(io.LimitReader(r.Body, wire.MaxHello+1))
-	if err != nil || len(data) > wire.MaxHello {
-		s.refuse(w, r, transfer.ErrLimit)
+	data, err := body(w, r, wire.MaxHello)
+	if err != nil {
+		s.breach(w, r, err)
 		return
 	}
 	var h wire.Hello
 	if err := canon.UnmarshalOpen(data, &h); err != nil {
-		s.refuse(w, r, errors.Join(transfer.ErrProtocol, err))
+		s.breach(w, r, errors.Join(transfer.ErrProtocol, err))
 		return
 	}
-	if err := h.Check(); err != nil {
+	if err := h.Check(); err != nil { // of another version, perhaps
+		w.Header().Set("Connection", "close")
 		s.refuse(w, r, err)
+		return
+	}
+	if !sess.SetHello(h) {
+		err := transfer.ErrAway // too late, and being closed
+		if _, second := sess.Hello(); second {
+			err = transfer.ErrProtocol
+		}
+		s.breach(w, r, err)
 		return
 	}
 	if r.Header.Get("Upgrade") == wire.Reverse {
 		s.takeOver(w, r)
 		return
 	}
-	sess.SetHello(h)
 	answer := s.cfg.Hello()
 	answer.DialBack = s.cfg.Neighbours.Greeted(sess, h)
 	s.answer(w, r, answer)
@@ -176,7 +198,7 @@ func (s *Server) takeOver(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) peers(w http.ResponseWriter, r *http.Request) {
-	seq := s.sequence(w)
+	seq := s.sequence(w, 4<<10)
 	for _, h := range s.cfg.Neighbours.Hints(link.SessionOf(r.Context()).ID) {
 		if err := seq.Write(h); err != nil {
 			panic(http.ErrAbortHandler)
@@ -186,7 +208,7 @@ func (s *Server) peers(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) shares(w http.ResponseWriter, r *http.Request) {
-	seq := s.sequence(w)
+	seq := s.sequence(w, 4<<10)
 	for _, o := range s.cfg.Shares.Offers(link.SessionOf(r.Context()).ID) {
 		if err := seq.Write(wire.ShareItem{ID: o.ID[:], Kind: uint8(o.Kind), Name: o.Name, Away: o.Away}); err != nil {
 			panic(http.ErrAbortHandler)
@@ -203,8 +225,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, v any) {
 		return
 	}
 	w.Header().Set("Content-Type", wire.TypeCBOR)
-	extend(w)
-	io.Copy(w, bytes.NewReader(b)) //nolint:errcheck // the caller is gone then
+	deadlined{w}.Write(b) //nolint:errcheck // the caller is gone then
 }
 
 // refuse answers with a kind. Nothing of the error's text leaves the computer.

@@ -4,7 +4,9 @@ package wire
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"time"
+	"unicode"
 
 	"porchlight/discovery"
 	"porchlight/discovery/canon"
@@ -58,6 +60,8 @@ const (
 	MaxPackRequest = 1 << 20           // bytes of a pack request
 	MaxLayer       = 40 << 20          // bytes of a layer answer: a file of 1.25 TiB
 	MaxQueued      = 256               // events waiting for one reader
+	MaxListed      = 1 << 20           // entries of one folder that a reader takes
+	MaxDeep        = 16 << 20          // entries of a deep listing that a reader takes
 )
 
 // Times. A beat every 5 s keeps a stream alive; two missed ones make a peer suspect, three offline.
@@ -68,6 +72,7 @@ const (
 	HandshakeTime = 5 * time.Second
 	HelloTime     = 5 * time.Second
 	HeaderTime    = 10 * time.Second
+	BodyTime      = 30 * time.Second // for the whole body of a request; the largest is 1 MiB
 	StallTime     = 30 * time.Second // without StallBytes of progress a body is given up
 	StallBytes    = 16 << 10
 	ClientIdle    = 60 * time.Second // shorter than the server's, so that a request never meets a closing connection
@@ -198,12 +203,12 @@ func (i EntryItem) Entry(dir share.Path) (share.Entry, error) {
 	if k < share.File || k > share.Other || i.S < 0 || len(i.R) > MaxErrorText {
 		return share.Entry{}, transfer.ErrProtocol
 	}
-	e := share.Entry{Kind: k, Size: i.S, Cloud: i.C, Reason: i.R, MTime: time.Unix(0, i.T)}
+	e := share.Entry{Kind: k, Size: i.S, Cloud: i.C, Reason: shown(i.R), MTime: time.Unix(0, i.T)}
 	if k == share.Other { // only shown, never opened: its name may be one that cannot be a path
 		if len(i.P) == 0 || len(i.P) > share.MaxPath {
 			return share.Entry{}, transfer.ErrProtocol
 		}
-		e.Path = share.Path(i.P)
+		e.Path = share.Path(shown(i.P))
 		if dir != "" {
 			e.Path = dir + "/" + e.Path
 		}
@@ -227,6 +232,17 @@ func (i EntryItem) Entry(dir share.Path) (share.Entry, error) {
 	}
 	e.Path = path
 	return e, nil
+}
+
+// shown makes text of a neighbour harmless to show: what moves the cursor of a terminal, or turns the direction of a
+// line, becomes a replacement character.
+func shown(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || r >= 0x202A && r <= 0x202E || r >= 0x2066 && r <= 0x2069 || r == 0xFEFF || r == 0x2028 || r == 0x2029 {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
 }
 
 // PackItem asks for one small file.

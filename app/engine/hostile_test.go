@@ -1,0 +1,159 @@
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"porchlight/discovery"
+	"porchlight/discovery/canon"
+	"porchlight/discovery/identity"
+	"porchlight/discovery/presence"
+	"porchlight/transfer/link"
+	"porchlight/transfer/wire"
+)
+
+// mallory is a proven neighbour that answers as it likes.
+type mallory struct {
+	ident  *identity.Identity
+	addr   netip.AddrPort
+	hellos atomic.Int64
+}
+
+// newMallory answers hello properly, with answer, and everything else with other.
+func newMallory(t *testing.T, answer wire.Hello, other http.HandlerFunc) *mallory {
+	t.Helper()
+	seed := make([]byte, 32)
+	rand.Read(seed) //nolint:errcheck // never fails
+	id, err := identity.FromSeed(seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &mallory{ident: id, addr: tcp.Addr().(*net.TCPAddr).AddrPort()}
+	body, err := canon.Marshal(answer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := link.NewListener(tcp, id, slog.New(slog.DiscardHandler))
+	hs := &http.Server{ConnContext: link.WithSession, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != wire.RouteHello {
+			other(w, r)
+			return
+		}
+		io.Copy(io.Discard, r.Body) //nolint:errcheck // whatever it says
+		m.hellos.Add(1)
+		link.SessionOf(r.Context()).SetHello(answer)
+		if r.Header.Get("Upgrade") != wire.Reverse {
+			w.Write(body) //nolint:errcheck // the engine reads it
+			return
+		}
+		c, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: "+wire.Reverse+"\r\n\r\n") //nolint:errcheck // it is dropped at once
+		c.Close()
+	})}
+	var wg sync.WaitGroup
+	ctx, cancel := context.WithCancel(t.Context())
+	wg.Go(func() { in.Run(ctx) })  //nolint:errcheck // ends with ctx
+	wg.Go(func() { hs.Serve(in) }) //nolint:errcheck // ends with the listener
+	t.Cleanup(func() { cancel(); hs.Close(); wg.Wait() })
+	return m
+}
+
+func malloryHello() wire.Hello {
+	return wire.Hello{V: wire.Version, Name: "mallory", Workgroup: "WORKGROUP", Port: 1024, DialBack: true}
+}
+
+// TestFloodOfEvents: a neighbour that says another name a thousand times a second makes neither this disk nor this screen
+// work that often.
+func TestFloodOfEvents(t *testing.T) {
+	m := newMallory(t, malloryHello(), func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != wire.RouteEvents {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		seq := canon.NewWriter(w)
+		for i := uint64(1); r.Context().Err() == nil; i++ {
+			kind := []wire.EventKind{wire.EventSelf, wire.EventPeers, wire.EventShares, wire.EventDialBack}[i%4]
+			if seq.Write(wire.Event{N: i, Kind: kind, Name: fmt.Sprint("mallory ", i), Group: "W", OK: i%8 > 3}) != nil {
+				return
+			}
+		}
+	})
+	a, b := start(t, "anna", ""), start(t, "bert", "")
+	if err := a.AddPeer(t.Context(), m.addr.String()); err != nil {
+		t.Fatal(err)
+	}
+	a.until("it sees mallory", func() bool {
+		p, err := a.roster.Get(m.ident.ID())
+		return err == nil && p.State == discovery.Online
+	})
+	before, err := a.Wait(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	meet(a, b)
+	time.Sleep(time.Second)
+	after, err := a.Wait(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := after - before; n > 1000 {
+		t.Errorf("%d changes in about a second", n)
+	}
+	if n := m.hellos.Load(); n > 30 {
+		t.Errorf("%d connections to one neighbour", n)
+	}
+}
+
+// TestLentAndDropped: a neighbour that asks for lent connections and drops each gets few of them.
+func TestLentAndDropped(t *testing.T) {
+	h := malloryHello()
+	h.DialBack = false
+	m := newMallory(t, h, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) })
+	a := start(t, "anna", "")
+	if err := a.AddPeer(t.Context(), m.addr.String()); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(2 * time.Second)
+	if n := m.hellos.Load(); n < 3 || n > 30 {
+		t.Errorf("%d connections in two seconds", n)
+	}
+}
+
+// TestManyKnownDevices: more devices than the mesh holds are known and away; a new one is met all the same.
+func TestManyKnownDevices(t *testing.T) {
+	a, b := start(t, "anna", ""), start(t, "bert", "")
+	m, err := a.mesh()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 2 * maxMesh {
+		id := discovery.DeviceID{0: 9, 1: byte(i)}
+		a.roster.Prove(presence.Proof{ID: id, Name: fmt.Sprint("old ", i), Workgroup: "WORKGROUP"})
+		m.start(id)
+	}
+	if n := len(m.all()); n > maxMesh {
+		t.Fatalf("%d neighbours", n)
+	}
+	time.Sleep(time.Second) // they were tried, and are not there
+	meet(a, b)
+	if n := len(m.all()); n > maxMesh {
+		t.Errorf("%d neighbours", n)
+	}
+}
