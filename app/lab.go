@@ -11,13 +11,16 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"text/tabwriter"
 	"time"
 
 	"porchlight/app/cli"
 	"porchlight/app/config"
 	"porchlight/app/engine"
+	"porchlight/assets"
 	"porchlight/discovery"
 	"porchlight/share"
 	"porchlight/transfer"
@@ -26,6 +29,7 @@ import (
 // lab is several computers on this machine that find only each other.
 type lab struct {
 	out   io.Writer
+	words *assets.Words
 	base  string
 	nodes []*node
 }
@@ -54,7 +58,7 @@ func runLab(ctx context.Context, version string, o cli.LabOptions, out io.Writer
 	if err != nil {
 		return fmt.Errorf("make room for the lab: %w", err)
 	}
-	l := &lab{out: out, base: base}
+	l := &lab{out: out, words: o.Words, base: base}
 	defer func() {
 		err = errors.Join(err, os.RemoveAll(base))
 	}()
@@ -70,7 +74,7 @@ func runLab(ctx context.Context, version string, o cli.LabOptions, out io.Writer
 		l.nodes = append(l.nodes, n)
 		wg.Go(func() {
 			if err := n.run(lctx); err != nil && lctx.Err() == nil {
-				fmt.Fprintf(out, "%s stopped: %v\n", n.name, err)
+				l.say("lab.stopped", "Name", n.name, "Why", err)
 			}
 		})
 	}
@@ -106,7 +110,7 @@ func (l *lab) open(ctx context.Context, i int, version string) (*node, error) {
 		return nil, err
 	}
 	n.id = self.ID
-	_, err = h.engine.AddShare(ctx, shared, n.name+"'s files")
+	_, err = h.engine.AddShare(ctx, shared, l.words.Text("lab.share", "Name", n.name))
 	return n, err
 }
 
@@ -119,24 +123,25 @@ func (l *lab) meet(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(l.out, "%-14s listens on port %d and offers %s\n", n.name, self.Port, filepath.Join(n.dir, "Shared"))
+		fmt.Fprintf(l.out, "%-14s %s\n", n.name, l.words.Text("lab.listens", "Port", self.Port, "Folder", filepath.Join(n.dir, "Shared")))
 	}
 	if l.complete(ctx, 4*time.Second) {
-		fmt.Fprintf(l.out, "All %d found each other by themselves within %d ms.\n\n", len(l.nodes), time.Since(began).Milliseconds())
+		l.say("lab.met", "N", len(l.nodes), "Milliseconds", time.Since(began).Milliseconds())
+		l.line("")
 		return nil
 	}
-	fmt.Fprintln(l.out, "This system does not carry announcements within one machine, so they are told each other's address.")
+	l.say("lab.told")
 	for _, n := range l.nodes {
 		for _, m := range l.nodes {
 			if self, err := m.engine.Self(ctx); err == nil && m != n {
 				if err := n.engine.AddPeer(ctx, fmt.Sprintf("127.0.0.1:%d", self.Port)); err != nil {
-					return fmt.Errorf("%s does not reach %s: %w", n.name, m.name, err)
+					return fmt.Errorf("%s: %w", l.words.Text("lab.not-reached", "Name", n.name, "Other", m.name), err)
 				}
 			}
 		}
 	}
 	if !l.complete(ctx, 10*time.Second) {
-		return errors.New("the computers of the lab did not find each other")
+		return errors.New(l.words.Text("lab.not-met"))
 	}
 	return nil
 }
@@ -168,19 +173,20 @@ func (l *lab) complete(ctx context.Context, most time.Duration) bool {
 // demo lets the second computer pull all that the first offers, and compares what arrived.
 func (l *lab) demo(ctx context.Context) error {
 	if len(l.nodes) < 2 {
-		return errors.New("a demonstration needs two computers: porchlight lab 2 --demo")
+		return errors.New(l.words.Text("lab.two"))
 	}
 	from, to := l.nodes[0], l.nodes[1]
 	offers, err := to.engine.Offers(ctx, from.id)
 	if err != nil || len(offers) == 0 {
-		return errors.Join(fmt.Errorf("%s offers nothing to %s", from.name, to.name), err)
+		return errors.Join(errors.New(l.words.Text("lab.nothing", "Name", from.name, "Other", to.name)), err)
 	}
 	offer := offers[0]
-	fmt.Fprintf(l.out, "%s opens %s and sees:\n", to.name, from.name)
+	l.say("lab.sees", "Name", to.name, "Other", from.name)
 	if err := l.show(ctx, to, from, offer); err != nil {
 		return err
 	}
-	fmt.Fprintf(l.out, "\n%s takes the whole folder %q:\n", to.name, offer.Name)
+	l.line("")
+	l.say("lab.takes", "Name", to.name, "Folder", offer.Name)
 	began := time.Now()
 	job, err := l.pull(ctx, to, transfer.Request{Source: from.id, Share: offer.ID, ShareName: offer.Name, Paths: []share.Path{""}})
 	if err != nil {
@@ -189,32 +195,43 @@ func (l *lab) demo(ctx context.Context) error {
 	took := time.Since(began)
 	files, err := sameTree(filepath.Join(from.dir, "Shared"), job.Result)
 	if err != nil {
-		return fmt.Errorf("what arrived is not what was sent: %w", err)
+		return fmt.Errorf("%s: %w", l.words.Text("lab.differs"), err)
 	}
-	fmt.Fprintf(l.out, "\nArrived in %s: %d files, %s in %.1f s, every byte compared with the original: equal.\n", job.Result, files, megabytes(job.Bytes), took.Seconds())
-	fmt.Fprint(l.out, `
-That was both computers on this machine, and they are gone again. Now with two real ones, on the same network:
+	l.line("")
+	l.say("lab.arrived", "Where", job.Result, "Count", files, "N", files, "Size", l.megabytes(job.Bytes), "Seconds", l.decimal(took.Seconds()))
+	return l.next()
+}
 
-  on each                porchlight serve &
-  on one                 porchlight share add ~/Pictures
-  on the other           porchlight peers
-                         porchlight ls
-                         porchlight get NAME:Pictures -o ~/Downloads
-
-  with a display         porchlight              (the window; nothing to type)
-  more to try here       porchlight lab 3        (three computers that stay, with their own folders)
-  everything else        porchlight help
-`)
-	return nil
+// next says how to go on with real computers.
+func (l *lab) next() error {
+	l.line("")
+	l.say("lab.next")
+	l.line("")
+	t := tabwriter.NewWriter(l.out, 0, 8, 2, ' ', 0)
+	program := os.Args[0] // as it was called, so that the lines can be copied
+	for _, row := range [][]string{
+		{l.words.Text("lab.next.each"), program + " serve &"},
+		{l.words.Text("lab.next.one"), program + " share add ~/Pictures"},
+		{l.words.Text("lab.next.other"), program + " peers"},
+		{"", program + " ls"},
+		{"", program + " get NAME:Pictures -o ~/Downloads"},
+		nil,
+		{l.words.Text("lab.next.window"), "make run", l.words.Text("lab.next.window.text")},
+		{l.words.Text("lab.next.more"), program + " lab 3", l.words.Text("lab.next.more.text")},
+		{l.words.Text("lab.next.else"), program + " help"},
+	} {
+		fmt.Fprintln(t, strings.TrimRight("  "+strings.Join(row, "\t"), " "))
+	}
+	return t.Flush()
 }
 
 // show lists the top of an offer.
 func (l *lab) show(ctx context.Context, to, from *node, offer share.Offer) error {
 	return to.engine.List(ctx, from.id, offer.ID, "", share.ByName, func(entries []share.Entry) error {
 		for _, e := range entries {
-			size := megabytes(e.Size)
+			size := l.megabytes(e.Size)
 			if e.Kind == share.Dir {
-				size = "folder"
+				size = l.words.Text("cli.kind.folder")
 			}
 			fmt.Fprintf(l.out, "  %-24s %10s\n", e.Name(), size)
 		}
@@ -242,13 +259,14 @@ func (l *lab) pull(ctx context.Context, to *node, r transfer.Request) (transfer.
 			}
 			if j.State.Ended() || time.Since(shown) > 200*time.Millisecond {
 				shown = time.Now()
-				fmt.Fprintf(l.out, "  %-8s %4d of %d files, %s of %s\n", j.State, j.Done, j.Files, megabytes(j.Bytes), megabytes(j.Total))
+				l.line(fmt.Sprintf("  %-10s ", l.words.Text("cli.job."+string(j.State))) + l.words.Text("lab.goes", "Done", fmt.Sprintf("%4d", j.Done),
+					"Count", j.Files, "N", j.Files, "Bytes", l.megabytes(j.Bytes), "Total", l.megabytes(j.Total)))
 			}
 			if j.State == transfer.Done && j.Failed == 0 {
 				return j, nil
 			}
 			if j.State.Ended() {
-				return j, fmt.Errorf("the pull ended as %s (%s)", j.State, j.Trouble)
+				return j, errors.New(l.words.Text("lab.ended", "State", l.words.Text("cli.job."+string(j.State)), "Why", j.Trouble))
 			}
 		}
 		if since, err = to.engine.Wait(ctx, since); err != nil {
@@ -259,9 +277,8 @@ func (l *lab) pull(ctx context.Context, to *node, r transfer.Request) (transfer.
 
 // explain says how to play with computers that stay.
 func (l *lab) explain() {
-	program := filepath.Base(os.Args[0])
-	a := l.nodes[0]
-	fmt.Fprintln(l.out, "They stay until you press Ctrl-C. In another terminal, for example:")
+	program, a := os.Args[0], l.nodes[0]
+	l.say("lab.stay")
 	for _, n := range l.nodes {
 		fmt.Fprintf(l.out, "  %s --home %s peers\n", program, filepath.Join(n.dir, "home"))
 	}
@@ -269,8 +286,8 @@ func (l *lab) explain() {
 		b := l.nodes[1]
 		home := filepath.Join(b.dir, "home")
 		fmt.Fprintf(l.out, "  %s --home %s ls\n", program, home)
-		fmt.Fprintf(l.out, "  %s --home %s get %q -o %s\n", program, home, a.name+":"+a.name+"'s files", filepath.Join(b.dir, "Downloads"))
-		fmt.Fprintf(l.out, "  %s --home %s            (the window, where there is a display)\n", program, home)
+		fmt.Fprintf(l.out, "  %s --home %s get %q -o %s\n", program, home, a.name+":"+l.words.Text("lab.share", "Name", a.name), filepath.Join(b.dir, "Downloads"))
+		fmt.Fprintf(l.out, "  %s --home %s  %s\n", program, home, l.words.Text("lab.stay.window"))
 	}
 }
 
@@ -343,4 +360,13 @@ func sameTree(want, got string) (files int, err error) {
 	return len(a), nil
 }
 
-func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
+func (l *lab) say(key string, params ...any) { l.line(l.words.Text(key, params...)) }
+
+func (l *lab) line(text string) { fmt.Fprintln(l.out, text) }
+
+func (l *lab) megabytes(n int64) string { return l.decimal(float64(n)/1e6) + " MB" }
+
+// decimal writes a number with one digit behind the point of the language.
+func (l *lab) decimal(x float64) string {
+	return strings.Replace(strconv.FormatFloat(x, 'f', 1, 64), ".", l.words.Text("format.decimal"), 1)
+}

@@ -9,6 +9,7 @@ import (
 	"porchlight/app/cli"
 	"porchlight/app/config"
 	"porchlight/app/engine"
+	"porchlight/assets"
 	"porchlight/discovery"
 )
 
@@ -33,22 +34,27 @@ func serve(ctx context.Context, version string, o cli.ServeOptions, out io.Write
 	go func() { done <- h.run(ctx) }()
 	self, err := h.ready(ctx)
 	if err == nil {
-		printReady(out, self)
+		printReady(out, o.Words, self)
 	}
 	return <-done
 }
 
-// printReady says in one line what others will see of this computer.
-func printReady(out io.Writer, self discovery.Self) {
+// printReady says in one line what others will see of this computer. The word "ready" and the name are the same in every
+// language: programs wait for them.
+func printReady(out io.Writer, w *assets.Words, self discovery.Self) {
 	switch {
 	case self.Network == discovery.Public:
-		fmt.Fprintf(out, "ready %s: on a public network, so nobody is told and nothing listens\n", self.Name)
+		fmt.Fprintf(out, "ready %s: %s\n", self.Name, w.Text("serve.ready.public"))
 	case self.Port == 0:
-		fmt.Fprintf(out, "ready %s: not on the network yet\n", self.Name)
+		fmt.Fprintf(out, "ready %s: %s\n", self.Name, w.Text("serve.ready.alone"))
 	default:
-		fmt.Fprintf(out, "ready %s in %s, port %d, %s\n", self.Name, self.Workgroup, self.Port, time.Now().Format(time.TimeOnly))
+		fmt.Fprintf(out, "ready %s %s\n", self.Name, w.Text("serve.ready", "Workgroup", self.Workgroup, "Port", self.Port, "Time", time.Now().Format(time.TimeOnly)))
 	}
 	for _, h := range self.Health {
-		fmt.Fprintf(out, "  %s: %s\n", h.Service, h.Trouble)
+		key := "health." + h.Service
+		if !w.Has(key) {
+			key = "health.other"
+		}
+		fmt.Fprintf(out, "  %s\n", w.Text(key, "Service", h.Service, "Why", h.Trouble))
 	}
 }

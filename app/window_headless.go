@@ -4,10 +4,11 @@ package app
 
 import (
 	"context"
-	"errors"
+
+	"porchlight/app/cli"
 )
 
 // openWindow says that this build has none.
 func openWindow(context.Context, string, string) error {
-	return errors.New("this build of Porchlight has no window; try `porchlight help`")
+	return cli.ErrNoWindow
 }

@@ -35,6 +35,9 @@ func TestEveryLanguageSaysEverything(t *testing.T) {
 			if !slices.Equal(of(f.Other), of(w.Other)) || (f.One == "") != (w.One == "") {
 				t.Errorf("%s: %s has other holes or shapes than in English: %q", lang, key, w.Other)
 			}
+			if w.One != "" && len(of(w.One)) > 0 && !slices.Equal(of(w.One), of(f.Other)) {
+				t.Errorf("%s: %s has other holes for one than for many: %q", lang, key, w.One)
+			}
 			if strings.TrimSpace(w.Other) == "" && key != "format.thousands" {
 				t.Errorf("%s: %s says nothing", lang, key)
 			}

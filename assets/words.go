@@ -3,6 +3,7 @@ package assets
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -73,6 +74,9 @@ func (w *Words) Has(key string) bool {
 	_, ok := w.source[key]
 	return ok
 }
+
+// Keys lists every key, sorted.
+func (w *Words) Keys() []string { return slices.Sorted(maps.Keys(w.source)) }
 
 // Text returns the words under key. Params come in pairs of name and value and stand for {{.Name}} in the text; the one
 // called "Count" also chooses between singular and plural. A key without words returns itself.

@@ -69,7 +69,7 @@ type Job struct {
 	ID       JobID
 	Request  Request
 	From     string // name of the source, as known when the job was made
-	Title    string // what is shown: the single file's or folder's name, or "3 files"
+	Title    string // name of the one file, folder or share; empty for a selection of several, as Request.Paths says
 	State    State
 	Trouble  Trouble
 	Detail   string // a name or a number that belongs to the trouble; never a raw error for people

@@ -10,10 +10,13 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"porchlight/app/config"
 	"porchlight/app/control"
+	"porchlight/assets"
 	"porchlight/discovery"
 )
 
@@ -36,6 +39,7 @@ type Env struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	Version        string
+	Getenv         func(string) string // says the language, as on Unix: LC_ALL, LC_MESSAGES, LANG; nil means English
 
 	// Connect finds the engine of a home; control.ErrNoEngine if none runs. What it returns is closed if it is an io.Closer.
 	Connect func(ctx context.Context, home string) (Engine, error)
@@ -45,82 +49,98 @@ type Env struct {
 	Window func(ctx context.Context, home string) error
 }
 
+// ErrNoWindow is what Window returns in a program built without one.
+var ErrNoWindow = errors.New("this build has no window")
+
 // ServeOptions are the arguments of serve. Empty means: as the settings say.
 type ServeOptions struct {
 	Home    string // absolute
 	Name    string
 	Network discovery.Network
+	Words   *assets.Words // never nil
 }
 
 // LabOptions are the arguments of lab.
 type LabOptions struct {
-	N    int // computers, 1 to MaxLab
-	Demo bool
+	N     int // computers, 1 to MaxLab
+	Demo  bool
+	Words *assets.Words // never nil
 }
 
 // MaxLab is the greatest number of computers in a lab: each costs some ports and some memory.
 const MaxLab = 50
 
-// command is one command of the line.
+// command is one command of the line. What it does is said in the catalogue, under "cli.brief." and "cli.about.".
 type command struct {
 	name     string // "share add"
-	flags    map[string]bool
-	min, max int // arguments beside flags; max < 0 means any number
-	help     string
+	args     string // as they are typed: "PATH"
+	min, max int    // arguments beside options; max < 0 means any number
+	options  []option
+	answers  []string // the shapes of its JSON
 	run      func(context.Context, *call) error
 }
+
+// option is an option of one command; it takes no value if value is empty.
+type option struct{ name, value string }
 
 // call is one run of a command.
 type call struct {
 	Env
+	words words
 	args  []string
 	flags map[string]string
 	home  string
 	json  bool
 }
 
-// commands lists them as help does.
+// commands lists them as help does. What stands here is the same in every language.
 func commands() []command {
+	const shares = `{"id","name","kind","path","added"}`
 	return []command{
-		{"serve", map[string]bool{"--name": true, "--network": true}, 0, 0, helpServe, serve},
-		{"status", nil, 0, 0, helpStatus, connected(status)},
-		{"peers", map[string]bool{"--wait": true}, 0, 0, helpPeers, connected(peers)},
-		{"peers add", nil, 1, 1, helpPeersAdd, connected(peersAdd)},
-		{"workgroup", nil, 0, 1, helpWorkgroup, connected(workgroup)},
-		{"share add", map[string]bool{"--name": true}, 1, 1, helpShareAdd, connected(shareAdd)},
-		{"share list", nil, 0, 0, helpShareList, connected(shareList)},
-		{"share remove", nil, 1, 1, helpShareRemove, connected(shareRemove)},
-		{"ls", nil, 0, 1, helpLs, connected(ls)},
-		{"get", map[string]bool{"-o": true, "--check": false, "--detach": false}, 1, -1, helpGet, connected(get)},
-		{"jobs", nil, 0, 0, helpJobs, connected(jobs)},
-		{"pause", nil, 1, 1, helpPause, connected(pause)},
-		{"resume", nil, 1, 1, helpResume, connected(resume)},
-		{"cancel", nil, 1, 1, helpCancel, connected(cancel)},
-		{"raw", nil, 2, 2, helpRaw, connected(raw)},
-		{"lab", map[string]bool{"--demo": false}, 1, 1, helpLab, lab},
-		{"version", nil, 0, 0, helpVersion, version},
-		{"help", nil, 0, 2, helpHelp, help},
+		{"serve", "", 0, 0, []option{{"--name", "NAME"}, {"--network", "home|office|public"}}, nil, serve},
+		{"status", "", 0, 0, nil, []string{`{"id","name","workgroup","network","port","addresses","version","home","downloads","peers","online","shares","active_jobs","health"}`}, connected(status)},
+		{"peers", "", 0, 0, []option{{"--wait", "N"}}, []string{`[{"id","name","workgroup","state","addresses","manual","dial_back","first_seen","last_seen",…},…]`}, connected(peers)},
+		{"peers add", "HOST[:PORT]", 1, 1, nil, nil, connected(peersAdd)},
+		{"workgroup", "[NAME]", 0, 1, nil, []string{`{"workgroup"}`}, connected(workgroup)},
+		{"share add", "PATH", 1, 1, []option{{"--name", "NAME"}}, []string{shares}, connected(shareAdd)},
+		{"share list", "", 0, 0, nil, []string{"[" + shares + ",…]"}, connected(shareList)},
+		{"share remove", "NAME", 1, 1, nil, nil, connected(shareRemove)},
+		{"ls", "[DEVICE[:SHARE[/PATH]]]", 0, 1, nil, []string{`[{"name","kind":"device","id","workgroup","state","shares":[…]},…]`,
+			`[{"name","kind":"folder"|"drive"|…,"id","away"},…]`, `[{"name","kind":"folder"|"file"|"other","size","mtime","path","version",…},…]`}, connected(ls)},
+		{"get", "DEVICE:SHARE[/PATH]...", 1, -1, []option{{"-o", "DIR"}, {"--check", ""}, {"--detach", ""}}, nil, connected(get)},
+		{"jobs", "", 0, 0, nil, []string{`[{"id","state":"waiting"|"running"|"paused"|"away"|"failed"|"done"|"canceled","trouble","bytes","total",`,
+			`  "rate","left_seconds","files","done","skipped","failed","from","title","into","result","problems",…},…]`}, connected(jobs)},
+		{"pause", "JOB", 1, 1, nil, nil, connected(pause)},
+		{"resume", "JOB", 1, 1, nil, nil, connected(resume)},
+		{"cancel", "JOB", 1, 1, nil, nil, connected(cancel)},
+		{"raw", "DEVICE PATH", 2, 2, nil, []string{`{"status","type","text"}`, `{"status","type","bytes"}`}, connected(raw)},
+		{"lab", "N", 1, 1, []option{{"--demo", ""}}, nil, lab},
+		{"version", "", 0, 0, nil, []string{`{"version"}`}, version},
+		{"help", "[COMMAND]", 0, 2, nil, []string{`{"help"}`}, help},
 	}
 }
 
 // Run runs one command line and returns the exit code. It blocks until the command is done or ctx ends.
 func Run(ctx context.Context, env Env) int {
+	catalogue, err := assets.Load(language(env.Getenv))
+	if err != nil {
+		fmt.Fprintln(env.Stderr, "porchlight:", err)
+		return exitFailed
+	}
+	w := words{catalogue}
 	line, err := split(env.Args)
 	if err == nil {
-		err = run(ctx, env, line)
+		err = run(ctx, &call{Env: env, words: w, json: line.json}, line)
 	}
 	if err == nil {
 		return exitOK
 	}
-	text, code := explain(err)
-	if text != "" {
-		fmt.Fprintln(env.Stderr, "porchlight: "+text)
-	}
+	text, code := w.explain(err)
+	fmt.Fprintln(env.Stderr, "porchlight: "+text)
 	return code
 }
 
-func run(ctx context.Context, env Env, l line) error {
-	c := &call{Env: env, json: l.json}
+func run(ctx context.Context, c *call, l line) error {
 	var err error
 	if c.home, err = home(l.home); err != nil {
 		return err
@@ -129,7 +149,7 @@ func run(ctx context.Context, env Env, l line) error {
 		if l.help {
 			return help(ctx, c)
 		}
-		return env.Window(ctx, c.home)
+		return c.Window(ctx, c.home)
 	}
 	cmd, rest, err := find(l.rest, l.help)
 	if err != nil {
@@ -173,9 +193,9 @@ func find(rest []string, asking bool) (command, []string, error) {
 		if asking {
 			return command{name: "share"}, nil, nil
 		}
-		return command{}, nil, usage(wordWhichShare)
+		return command{}, nil, usage("cli.usage.which-share")
 	}
-	return command{}, nil, usage(wordNoCommand, show(rest[0]))
+	return command{}, nil, usage("cli.usage.no-command", "Name", show(rest[0]))
 }
 
 // connected runs a command that needs the engine.
@@ -184,7 +204,7 @@ func connected(f func(context.Context, *call, control.Engine) error) func(contex
 		e, err := c.connect(ctx)
 		if err != nil {
 			if errors.Is(err, control.ErrNoEngine) {
-				return &failure{exitNoEngine, fmt.Sprintf(wordNoEngine, show(c.home)), err}
+				return failed(exitNoEngine, err, "cli.error.no-engine", "Home", show(c.home))
 			}
 			return err
 		}
@@ -215,12 +235,12 @@ func (c *call) connect(ctx context.Context) (Engine, error) {
 }
 
 func serve(ctx context.Context, c *call) error {
-	o := ServeOptions{Home: c.home, Name: c.flags["--name"], Network: discovery.Network(c.flags["--network"])}
+	o := ServeOptions{Home: c.home, Name: c.flags["--name"], Network: discovery.Network(c.flags["--network"]), Words: c.words.Words}
 	if _, given := c.flags["--name"]; given && discovery.CheckName(o.Name) != nil {
-		return usage(wordBadName)
+		return usage("cli.error.name")
 	}
 	if _, given := c.flags["--network"]; given && !o.Network.Valid() {
-		return usage(wordBadNetwork, show(string(o.Network)))
+		return usage("cli.usage.network", "Value", show(string(o.Network)))
 	}
 	return c.Serve(ctx, o)
 }
@@ -228,10 +248,10 @@ func serve(ctx context.Context, c *call) error {
 func lab(ctx context.Context, c *call) error {
 	n, ok := number(c.args[0])
 	if !ok || n > MaxLab {
-		return usage(wordBadCount, show(c.args[0]), MaxLab)
+		return usage("cli.usage.lab", "Value", show(c.args[0]), "Most", MaxLab)
 	}
 	_, demo := c.flags["--demo"]
-	return c.Lab(ctx, LabOptions{N: n, Demo: demo})
+	return c.Lab(ctx, LabOptions{N: n, Demo: demo, Words: c.words.Words})
 }
 
 func version(_ context.Context, c *call) error {
@@ -242,4 +262,89 @@ func version(_ context.Context, c *call) error {
 	}
 	_, err := fmt.Fprintln(c.Stdout, "porchlight", c.Version)
 	return err
+}
+
+// line is a command line without what may stand anywhere.
+type line struct {
+	home string
+	json bool
+	help bool
+	rest []string
+}
+
+// split takes --home, --json and --help out of the arguments, wherever they stand before a "--".
+func split(args []string) (line, error) {
+	var l line
+	for i := 0; i < len(args); i++ {
+		a := args[i]
+		value, joined := strings.CutPrefix(a, "--home=")
+		switch {
+		case a == "--":
+			l.rest = append(l.rest, args[i:]...)
+			return l, nil
+		case a == "--json":
+			l.json = true
+		case a == "--help" || a == "-h":
+			l.help = true
+		case a == "--version":
+			l.rest = append(l.rest, "version")
+		case a == "--home":
+			if i++; i < len(args) {
+				l.home = args[i]
+			}
+		case joined:
+			l.home = value
+		default:
+			l.rest = append(l.rest, a)
+			continue
+		}
+		if l.home == "" && (joined || a == "--home") {
+			return line{}, usage("cli.usage.needs-value", "Option", "--home")
+		}
+	}
+	return l, nil
+}
+
+// parse sorts the arguments of a command into options and others; they may stand in any order.
+func parse(cmd command, in []string) (args []string, flags map[string]string, err error) {
+	flags = map[string]string{}
+	for i := 0; i < len(in); i++ {
+		a := in[i]
+		if a == "--" {
+			args = append(args, in[i+1:]...)
+			break
+		}
+		if len(a) < 2 || a[0] != '-' {
+			args = append(args, a)
+			continue
+		}
+		name, value, joined := strings.Cut(a, "=")
+		known := slices.IndexFunc(cmd.options, func(o option) bool { return o.name == name })
+		takes := known >= 0 && cmd.options[known].value != ""
+		switch {
+		case known < 0:
+			return nil, nil, usage("cli.usage.no-option", "Command", cmd.name, "Option", show(a))
+		case takes && !joined && i+1 == len(in):
+			return nil, nil, usage("cli.usage.needs-value", "Option", name)
+		case takes && !joined:
+			i++
+			value = in[i]
+		case !takes && joined:
+			return nil, nil, usage("cli.usage.takes-no-value", "Option", name)
+		}
+		flags[name] = value
+	}
+	if len(args) < cmd.min {
+		return nil, nil, usage("cli.usage.too-few", "Command", cmd.name)
+	}
+	if cmd.max >= 0 && len(args) > cmd.max {
+		return nil, nil, usage("cli.usage.too-many", "Command", cmd.name, "Argument", show(args[cmd.max]))
+	}
+	return args, flags, nil
+}
+
+// number reads a whole number above zero.
+func number(s string) (int, bool) {
+	n, err := strconv.Atoi(s)
+	return n, err == nil && n > 0
 }

@@ -12,10 +12,22 @@ import (
 	"unicode/utf8"
 
 	"porchlight/app/control"
+	"porchlight/assets"
 	"porchlight/discovery"
 	"porchlight/share"
+	"porchlight/share/safefs"
 	"porchlight/transfer"
 )
+
+// in returns the words of a language.
+func in(t *testing.T, lang string) words {
+	t.Helper()
+	w, err := assets.Load(lang)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return words{w}
+}
 
 // runLine runs a command line on an engine in this process.
 func runLine(ctx context.Context, t *testing.T, e Engine, args ...string) (code int, stdout, stderr string) {
@@ -100,7 +112,7 @@ func TestLinesOfProgress(t *testing.T) {
 		f.steps = append(f.steps, func() { f.jobs[1].State = transfer.Done })
 		f.jobs = append(f.jobs, transfer.Job{ID: 2, Title: "Film", From: "bo", State: transfer.Running, Bytes: 1_500_000, Total: 3_000_000, Listed: true, Rate: 100_000, Files: 2, Done: 1})
 		var out, errs bytes.Buffer
-		fo := &follower{call: &call{Env: Env{Stdout: &out, Stderr: &errs}}, engine: f, bar: &bar{w: &errs}}
+		fo := &follower{call: &call{Env: Env{Stdout: &out, Stderr: &errs}, words: in(t, "en")}, engine: f, bar: &bar{w: &errs}}
 		if err := fo.follow(ctx, 2); err != nil {
 			t.Error(err)
 		}
@@ -134,17 +146,17 @@ func TestBar(t *testing.T) {
 		{30, "Holiday…  [#####.......]   45%"},
 		{5, "Holi…"},
 	} {
-		got := barText(j, tt.columns)
+		got := in(t, "en").bar(j, tt.columns)
 		if n := utf8.RuneCountInString(got); n > tt.columns || got != tt.want {
 			t.Errorf("%d columns: %d characters: %q", tt.columns, n, got)
 		}
 	}
 	j.Listed = false
-	if got := barText(j, 79); strings.Contains(got, "%") || strings.Contains(got, "#") {
+	if got := in(t, "en").bar(j, 79); strings.Contains(got, "%") || strings.Contains(got, "#") {
 		t.Errorf("a part of an unknown whole: %q", got)
 	}
 	var out bytes.Buffer
-	b := &bar{w: &out, on: true}
+	b := &bar{words: in(t, "en"), w: &out, on: true}
 	b.draw(j)
 	b.clear()
 	b.clear()
@@ -164,18 +176,22 @@ func TestShowMakesTextsHarmless(t *testing.T) {
 }
 
 func TestNumbersForPeople(t *testing.T) {
+	w, de := in(t, "en"), in(t, "de")
 	for n, want := range map[int64]string{0: "0 B", 999: "999 B", 1000: "1.0 kB", 9949: "9.9 kB", 9999: "10 kB", 999_499: "999 kB", 999_999: "1.0 MB", 1 << 30: "1.1 GB", 1<<63 - 1: "9.2 EB"} {
-		if got := size(n); got != want {
+		if got := w.size(n); got != want {
 			t.Errorf("%d: %s, want %s", n, got, want)
 		}
 	}
 	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567"} {
-		if got := count(n); got != want {
+		if got := w.count(n); got != want {
 			t.Errorf("%d: %s, want %s", n, got, want)
 		}
 	}
-	if left(65*time.Second) != "1:05" || left(2*time.Hour+3*time.Second) != "2:00:03" {
-		t.Error(left(65*time.Second), left(2*time.Hour+3*time.Second))
+	if w.left(65*time.Second) != "1:05 left" || w.left(2*time.Hour+3*time.Second) != "2:00:03 left" || w.left(0) != "" {
+		t.Error(w.left(65*time.Second), w.left(2*time.Hour+3*time.Second))
+	}
+	if de.size(4_200_000) != "4,2 MB" || de.count(1234567) != "1.234.567" || de.left(time.Minute) != "noch 1:00" {
+		t.Error(de.size(4_200_000), de.count(1234567), de.left(time.Minute))
 	}
 	if when(time.Time{}) != nil || when(time.Unix(1<<50, 0)) != nil || when(day) == nil {
 		t.Error("a time JSON cannot write, or none at all")
@@ -206,7 +222,7 @@ func TestDeviceAt(t *testing.T) {
 			t.Errorf("%q: %s %q %v", tt.text, p.Name, rest, err)
 		}
 		if tt.bad && err != nil {
-			if _, code := explain(err); code != exitNotFound {
+			if _, code := in(t, "en").explain(err); code != exitNotFound {
 				t.Errorf("%q: exit code %d", tt.text, code)
 			}
 		}
@@ -235,29 +251,94 @@ func TestEveryErrorHasWordsAndACode(t *testing.T) {
 	for _, tt := range []struct {
 		err  error
 		code int
+		de   string
 	}{
-		{fmt.Errorf("x: %w", transfer.ErrAway), exitAway}, {transfer.ErrGone, exitNotFound}, {transfer.ErrNoJob, exitNotFound}, {control.ErrNoEngine, exitNoEngine},
-		{usage("x"), exitUsage}, {errors.New("odd\x1b"), exitFailed}, {errors.Join(notFound("x"), transfer.ErrAway), exitNotFound}, {context.Canceled, exitFailed},
+		{fmt.Errorf("x: %w", transfer.ErrAway), exitAway, "der andere Computer ist nicht da"},
+		{transfer.ErrGone, exitNotFound, "nicht gefunden oder nicht erlaubt"},
+		{transfer.ErrNoJob, exitNotFound, "diesen Auftrag gibt es nicht; siehe: porchlight jobs"},
+		{control.ErrNoEngine, exitNoEngine, "der Dienst ist beendet"},
+		{usage("cli.usage.too-few", "Command", "get"), exitUsage, "get braucht mehr Angaben\nSiehe: porchlight help"},
+		{errors.New("odd\x1b"), exitFailed, `odd\u001b`},
+		{errors.Join(notFound("cli.error.job-forgotten", "Job", 3), transfer.ErrAway), exitNotFound, "Auftrag 3 gibt es nicht mehr"},
+		{context.Canceled, exitFailed, "unterbrochen"},
+		{ErrNoWindow, exitFailed, "dieses Porchlight ist ohne Fenster gebaut; siehe: porchlight help"},
+		{fmt.Errorf("x: %w", &safefs.Refusal{Place: "/etc", Why: safefs.WhySystem}), exitFailed, "/etc lässt sich nicht freigeben: er gehört zum System"},
+		{&safefs.Refusal{Place: "/x", Why: "new"}, exitFailed, "/x lässt sich nicht freigeben: new"},
 	} {
-		text, code := explain(tt.err)
-		if code != tt.code || text == "" || strings.Contains(text, "\x1b") {
+		text, code := in(t, "en").explain(tt.err)
+		if code != tt.code || text == "" || strings.Contains(text, "\x1b") || strings.Contains(text, "cli.") {
+			t.Errorf("%v: %q %d", tt.err, text, code)
+		}
+		if text, code := in(t, "de").explain(tt.err); text != tt.de || code != tt.code {
 			t.Errorf("%v: %q %d", tt.err, text, code)
 		}
 	}
 }
 
-func TestEveryCommandHasHelp(t *testing.T) {
-	for _, c := range commands() {
-		if c.run == nil || !strings.HasPrefix(c.help, "porchlight "+c.name) {
-			t.Errorf("%s has no help", c.name)
+func TestLanguage(t *testing.T) {
+	for _, tt := range []struct{ all, messages, lang, want string }{
+		{"", "", "", "en"}, {"", "", "de_DE.UTF-8", "de"}, {"", "de_AT", "en_GB", "de"}, {"C", "de_AT", "de_DE", "en"}, {"POSIX", "", "de", "en"}, {"fr_FR", "", "de_DE", "en"}, {"de", "C", "C", "de"},
+	} {
+		env := map[string]string{"LC_ALL": tt.all, "LC_MESSAGES": tt.messages, "LANG": tt.lang}
+		if got := language(func(name string) string { return env[name] }); got != tt.want {
+			t.Errorf("%v: %s", tt, got)
 		}
-		for f := range c.flags {
-			if !strings.Contains(c.help, f+" ") {
-				t.Errorf("the help of %s does not explain %s", c.name, f)
+	}
+	if got := language(nil); got != "en" {
+		t.Error(got)
+	}
+}
+
+func TestSeveralThingsAreCounted(t *testing.T) {
+	j := transfer.Job{Request: transfer.Request{ShareName: "Music", Paths: make([]share.Path, 1200)}}
+	if en, de := in(t, "en").title(j), in(t, "de").title(j); en != "1,200 items" || de != "1.200 Einträge" {
+		t.Error(en, de)
+	}
+	if got := in(t, "en").title(transfer.Job{Title: "a\x1b", Request: transfer.Request{Paths: []share.Path{"a\x1b"}}}); got != `a\u001b` {
+		t.Error(got)
+	}
+}
+
+func TestEveryCommandHasHelp(t *testing.T) {
+	for _, lang := range assets.Languages() {
+		w := in(t, lang)
+		for _, c := range commands() {
+			brief := "cli.brief." + key(c.name)
+			if c.run == nil || !w.Has(brief) || !strings.Contains(w.top(), c.short()+" ") || !strings.HasPrefix(w.about(c), c.line()) {
+				t.Errorf("%s has no help", c.name)
+			}
+			for _, o := range c.options {
+				if text := "cli.option." + key(c.name) + "." + key(o.name); !w.Has(text) {
+					t.Errorf("nothing explains %s of %s", o.name, c.name)
+				}
+			}
+			if strings.Contains(w.about(c), "cli.") {
+				t.Error(w.about(c))
 			}
 		}
-		if first, _, _ := strings.Cut(c.name, " "); !strings.Contains(helpTop, "porchlight "+first) && !strings.Contains(helpTop, "| "+first) {
-			t.Errorf("the list of commands lacks %s", c.name)
+		if text := w.top() + w.exits(); strings.Contains(text, "cli.") {
+			t.Error(text)
 		}
+	}
+	known := map[string]bool{"cli.brief.window": true, "cli.about.anywhere": true, "cli.about.device": true, "cli.option.home": true, "cli.option.json": true, "cli.option.help": true}
+	for _, c := range commands() {
+		known["cli.brief."+key(c.name)], known["cli.about."+key(c.name)] = true, true
+		for _, o := range c.options {
+			known["cli.option."+key(c.name)+"."+key(o.name)] = true
+		}
+	}
+	for _, k := range in(t, "en").Keys() {
+		for _, list := range []string{"cli.brief.", "cli.about.", "cli.option."} {
+			if strings.HasPrefix(k, list) && !known[k] {
+				t.Errorf("%s is of no command", k)
+			}
+		}
+	}
+}
+
+func TestWrap(t *testing.T) {
+	long := strings.Repeat("ä", 60)
+	if got, want := wrap("a "+long+" "+long+"\nb", "  "), "  a "+long+"\n  "+long+"\n  b"; got != want {
+		t.Errorf("%q", got)
 	}
 }

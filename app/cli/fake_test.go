@@ -109,7 +109,7 @@ func (f *fake) AddShare(_ context.Context, path, name string) (share.Share, erro
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if strings.HasSuffix(path, "secret") {
-		return share.Share{}, fmt.Errorf("%s: %w: keys are in it", path, safefs.ErrNotShareable)
+		return share.Share{}, fmt.Errorf("share: %w", &safefs.Refusal{Place: path, Why: safefs.WhySecrets})
 	}
 	if name == "" {
 		name = share.Path(path).Base()
@@ -189,7 +189,10 @@ func (f *fake) Pull(_ context.Context, r transfer.Request) (transfer.JobID, erro
 	f.asked = append(f.asked, r)
 	id := transfer.JobID(len(f.jobs) + 1)
 	title := r.ShareName
-	if r.Paths[0] != "" {
+	switch {
+	case len(r.Paths) > 1:
+		title = ""
+	case r.Paths[0] != "":
 		title = r.Paths[0].Base()
 	}
 	f.jobs = append(f.jobs, transfer.Job{ID: id, Request: r, From: "bo", Title: title, State: transfer.Waiting, Created: day})

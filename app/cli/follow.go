@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"porchlight/app/control"
 	"porchlight/transfer"
@@ -52,7 +56,7 @@ func (f *follower) follow(ctx context.Context, id transfer.JobID) error {
 			return errLeft
 		}
 		if errors.Is(err, control.ErrNoEngine) {
-			return &failure{exitNoEngine, fmt.Sprintf(wordEngineEndedJob, id), err}
+			return failed(exitNoEngine, err, "cli.error.engine-ended-job", "Job", id)
 		}
 		if err != nil {
 			return err
@@ -70,7 +74,7 @@ func (f *follower) job(ctx context.Context, id transfer.JobID) (transfer.Job, er
 			return j, nil
 		}
 	}
-	return transfer.Job{}, notFound(wordJobForgotten, id)
+	return transfer.Job{}, notFound("cli.error.job-forgotten", "Job", id)
 }
 
 func pauseFor(ctx context.Context, d time.Duration) error {
@@ -88,7 +92,7 @@ func pauseFor(ctx context.Context, d time.Duration) error {
 func (f *follower) show(j transfer.Job) {
 	if j.State != f.state || j.Trouble != f.trouble {
 		f.state, f.trouble = j.State, j.Trouble
-		if text := stateWords(j); text != "" {
+		if text := f.call.words.state(j); text != "" {
 			f.say(text)
 		}
 	}
@@ -102,7 +106,7 @@ func (f *follower) show(j transfer.Job) {
 	}
 	if now := time.Now(); now.Sub(f.told) >= eachLine {
 		f.told = now
-		f.say(progressWords(j))
+		f.say(f.call.words.progress(j))
 	}
 }
 
@@ -114,30 +118,31 @@ func (f *follower) say(text string) {
 	}
 }
 
-// stateWords says what a state means for somebody who waits; nothing for the usual ones.
-func stateWords(j transfer.Job) string {
-	title := show(j.Title)
+// state says what a state means for somebody who waits; nothing for the usual ones.
+func (w words) state(j transfer.Job) string {
+	what, from := w.title(j), show(j.From)
 	switch j.State {
 	case transfer.Waiting:
-		return fmt.Sprintf(wordIsWaiting, title, j.ID)
+		return w.Text("cli.get.waiting", "What", what, "Job", j.ID)
 	case transfer.Paused:
-		return fmt.Sprintf(wordIsPaused, title, j.ID)
+		return w.Text("cli.get.paused", "What", what, "Job", j.ID)
 	case transfer.Away:
 		if j.Trouble == transfer.SourceAway || j.Trouble == transfer.NoTrouble {
-			return fmt.Sprintf(wordIsAway, show(j.From), title)
+			return w.Text("cli.get.away", "From", from, "What", what)
 		}
-		return fmt.Sprintf(wordWaitsFor, title, troubleWords(j.Trouble))
+		return w.Text("cli.get.waits", "What", what, "Why", w.trouble(j.Trouble))
 	case transfer.Running:
-		return fmt.Sprintf(wordIsRunning, title, show(j.From), j.ID)
+		return w.Text("cli.get.running", "What", what, "From", from, "Job", j.ID)
 	}
 	return ""
 }
 
-// progressWords is the line of progress where there is no bar.
-func progressWords(j transfer.Job) string {
-	text := fmt.Sprintf(wordProgress, show(j.Title), size(j.Bytes), size(j.Total), count(j.Done), files(j.Files), size(j.Rate))
-	if d := j.Left(); d > 0 {
-		text += fmt.Sprintf(wordLeft, left(d))
+// progress is the line of progress where there is no bar.
+func (w words) progress(j transfer.Job) string {
+	text := w.Text("cli.get.progress", "What", w.title(j), "Bytes", w.size(j.Bytes), "Total", w.size(j.Total), "Done", w.count(j.Done),
+		"Count", j.Files, "N", w.count(j.Files), "Rate", w.rate(j.Rate))
+	if left := w.left(j.Left()); left != "" {
+		text += ", " + left
 	}
 	return text
 }
@@ -161,44 +166,115 @@ func (f *follower) finish(j transfer.Job) error {
 	case transfer.SourceAway:
 		code = exitAway
 	}
-	text := fmt.Sprintf(wordEndedBadly, show(j.Title), files(j.Failed))
+	what, why := f.call.words.title(j), f.call.words.trouble(j.Trouble)
 	switch {
 	case j.State == transfer.Canceled:
-		text, code = fmt.Sprintf(wordWasCanceled, show(j.Title)), exitFailed
+		return failed(exitFailed, nil, "cli.error.canceled", "What", what)
 	case j.State == transfer.Failed:
-		text = fmt.Sprintf(wordHasFailed, show(j.Title), troubleWords(j.Trouble))
 		if j.Detail != "" {
-			text += " (" + show(j.Detail) + ")"
+			why += " (" + show(j.Detail) + ")"
 		}
+		return failed(code, nil, "cli.error.failed", "What", what, "Why", why)
 	}
-	return &failure{code: code, text: text}
+	return failed(code, nil, "cli.error.part", "What", what, "Count", j.Failed, "N", f.call.words.count(j.Failed))
 }
 
 // report prints what is there now, and each file that is not, or not under its name.
 func (f *follower) report(j transfer.Job) error {
-	out := f.call.Stdout
+	w, lines := f.call.words, []string(nil)
 	if j.State == transfer.Done {
-		text := fmt.Sprintf(wordDone, show(j.Title), files(j.Done), size(j.Bytes), show(j.Result))
+		text := w.Text("cli.get.done", "What", w.title(j), "Count", j.Done, "N", w.count(j.Done), "Size", w.size(j.Bytes), "Where", show(j.Result))
 		if j.Skipped > 0 {
-			text += fmt.Sprintf(wordSkipped, count(j.Skipped))
+			text += " " + w.Text("cli.get.skipped", "Count", j.Skipped, "N", w.count(j.Skipped))
 		}
-		if _, err := fmt.Fprintln(out, text); err != nil {
-			return err
-		}
+		lines = append(lines, text)
 	}
 	for _, p := range j.Problems {
-		text := fmt.Sprintf("  %s: %s", show(string(p.Path)), troubleWords(p.Trouble))
+		text := show(string(p.Path)) + ": " + w.trouble(p.Trouble)
 		if p.Trouble == transfer.NameTrouble && p.As != "" {
-			text = fmt.Sprintf(wordAdapted, show(string(p.Path)), show(p.As))
+			text = w.Text("cli.get.adapted", "Path", show(string(p.Path)), "As", show(p.As))
 		}
-		if _, err := fmt.Fprintln(out, text); err != nil {
-			return err
-		}
+		lines = append(lines, "  "+text)
 	}
 	if n := j.Failed + j.Adapted - len(j.Problems); n > 0 && len(j.Problems) >= transfer.MaxProblems {
-		if _, err := fmt.Fprintf(out, wordMore+"\n", count(n)); err != nil {
+		lines = append(lines, "  "+w.Text("cli.get.more", "N", w.count(n)))
+	}
+	for _, text := range lines {
+		if _, err := fmt.Fprintln(f.call.Stdout, text); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// bar draws one line again and again, on a terminal only.
+type bar struct {
+	words words
+	w     io.Writer
+	on    bool
+	term  *os.File // nil when the width is fixed
+	last  int      // characters of the line that is on the screen
+}
+
+func newBar(c *call) *bar {
+	b := &bar{words: c.words, w: c.Stderr}
+	if f, ok := c.Stderr.(*os.File); ok && width(f) > 0 {
+		b.on, b.term = true, f
+	}
+	return b
+}
+
+func (b *bar) draw(j transfer.Job) {
+	columns := 80
+	if b.term != nil {
+		columns = width(b.term)
+	}
+	text := b.words.bar(j, columns-1) // in the last column some terminals begin a new line
+	n := utf8.RuneCountInString(text)
+	fmt.Fprintf(b.w, "\r%s%s", text, strings.Repeat(" ", max(0, b.last-n)))
+	b.last = n
+}
+
+// clear empties the line, so that others can write there.
+func (b *bar) clear() {
+	if b.on && b.last > 0 {
+		fmt.Fprintf(b.w, "\r%s\r", strings.Repeat(" ", b.last))
+	}
+	b.last = 0
+}
+
+// bar is the line in at most the given number of columns: name, bar, and as many facts as fit.
+func (w words) bar(j transfer.Job, columns int) string {
+	facts := []string{w.Text("cli.jobs.of", "Done", w.size(j.Bytes), "All", w.size(j.Total))}
+	part := 0.0
+	if j.Listed && j.Total > 0 {
+		part = min(1, float64(j.Bytes)/float64(j.Total))
+		facts = append([]string{fmt.Sprintf("%3d%%", int(part*100))}, facts...)
+	}
+	if j.Rate > 0 {
+		facts = append(facts, w.rate(j.Rate))
+	}
+	if left := w.left(j.Left()); left != "" {
+		facts = append(facts, left)
+	}
+	name := cut(w.title(j), max(8, columns/4))
+	for ; len(facts) > 0; facts = facts[:len(facts)-1] {
+		text := strings.Join(facts, "  ")
+		room := columns - utf8.RuneCountInString(name) - utf8.RuneCountInString(text) - 6 // two gaps and two brackets
+		if room >= 5 {
+			room = min(room, 40)
+			full := int(part * float64(room))
+			return name + "  [" + strings.Repeat("#", full) + strings.Repeat(".", room-full) + "]  " + text
+		}
+	}
+	return cut(name, columns)
+}
+
+// cut shortens a text to n characters.
+func cut(s string, n int) string {
+	if utf8.RuneCountInString(s) <= n {
+		return s
+	}
+	r := []rune(s)
+	return string(r[:max(0, n-1)]) + "…"
 }

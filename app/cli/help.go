@@ -4,189 +4,131 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
-const helpTop = `Porchlight shows the computers of your network and pulls files straight from them.
+// Widths of the manual.
+const (
+	helpWidth   = 96 // of a line; usage and JSON, which are to be copied, are not broken
+	helpColumn  = 40 // of the commands in the list
+	optionWidth = 16
+)
 
-  porchlight                                show the window
-  porchlight serve                          run without a window
-  porchlight status                         this computer, and how it is doing
-  porchlight peers [--wait N]               the computers around
-  porchlight peers add HOST[:PORT]          look for a computer at an address
-  porchlight workgroup [NAME]               show or change the workgroup
-  porchlight share add PATH [--name NAME]   let others read a folder
-  porchlight share list                     what others may read
-  porchlight share remove NAME              stop sharing it
-  porchlight ls [DEVICE[:SHARE[/PATH]]]     what others share
-  porchlight get DEVICE:SHARE[/PATH]...     bring files and folders here
-  porchlight jobs                           what is being brought here
-  porchlight pause JOB | resume JOB | cancel JOB
-  porchlight raw DEVICE PATH                any answer of another computer, for the curious
-  porchlight lab N [--demo]                 try it with N computers on this machine
-  porchlight version | help [COMMAND]
+// key is the name of a command or an option as the catalogue has it: "share-add", "o".
+func key(name string) string { return strings.ReplaceAll(strings.TrimLeft(name, "-"), " ", "-") }
 
-Every command takes, anywhere:
-  --home DIR   the folder of settings, key and database (a home is one computer of its own)
-  --json       print JSON
-  --help       say more about the command
+// line is the command as it is typed, with its options.
+func (c command) line() string {
+	text := c.short()
+	for _, o := range c.options {
+		text += " [" + o.String() + "]"
+	}
+	return text
+}
 
-DEVICE is the name of a computer, or the start of its device ID (see: porchlight peers).
-`
+// short is the command without its options.
+func (c command) short() string { return strings.TrimSpace("porchlight " + c.name + " " + c.args) }
 
-const helpExit = `
-Exit codes:
-  0  done
-  1  failed
-  2  the command line is wrong
-  3  no engine is running for this home
-  4  not found, not unique, or not allowed
-  5  the other computer is away
-`
+func (o option) String() string { return strings.TrimSpace(o.name + " " + o.value) }
 
-const helpServe = `porchlight serve [--name NAME] [--network home|office|public]
+// top is the list of all commands.
+func (w words) top() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n\n", w.Text("cli.about"))
+	fmt.Fprintf(&b, "  %-*s  %s\n", helpColumn, "porchlight", w.Text("cli.brief.window"))
+	for _, c := range commands() {
+		text := c.line()
+		if utf8.RuneCountInString(text) > helpColumn {
+			text = c.short()
+		}
+		fmt.Fprintf(&b, "  %-*s  %s\n", helpColumn, text, w.Text("cli.brief."+key(c.name)))
+	}
+	fmt.Fprintf(&b, "\n%s\n", w.Text("cli.about.anywhere"))
+	w.option(&b, "--home DIR", w.Text("cli.option.home"))
+	w.option(&b, "--json", w.Text("cli.option.json"))
+	w.option(&b, "--help", w.Text("cli.option.help"))
+	fmt.Fprintf(&b, "\n%s\n", w.Text("cli.about.device"))
+	return b.String()
+}
 
-Runs without a window until it is interrupted. Prints a line beginning "ready" once it listens.
+// about is what is said about one command.
+func (w words) about(c command) string {
+	var b strings.Builder
+	text := "cli.about." + key(c.name)
+	if !w.Has(text) {
+		text = "cli.brief." + key(c.name) // says it all
+	}
+	fmt.Fprintf(&b, "%s\n\n%s\n", c.line(), wrap(w.Text(text), ""))
+	for i, o := range c.options {
+		if i == 0 {
+			b.WriteString("\n")
+		}
+		w.option(&b, o.String(), w.Text("cli.option."+key(c.name)+"."+key(o.name)))
+	}
+	for i, row := range c.answers {
+		lead := "      "
+		if i == 0 {
+			lead = "\nJSON: "
+		}
+		b.WriteString(lead + row + "\n")
+	}
+	return b.String()
+}
 
-  --name NAME     what others see this computer as; kept in the settings
-  --network KIND  home or office: others find this computer; public: nobody is told and nothing listens
+func (words) option(b *strings.Builder, name, text string) {
+	indent := strings.Repeat(" ", 2+optionWidth+2)
+	text = wrap(text, indent)
+	if len(name) > optionWidth {
+		fmt.Fprintf(b, "  %s\n%s\n", name, text)
+		return
+	}
+	fmt.Fprintf(b, "  %-*s  %s\n", optionWidth, name, strings.TrimPrefix(text, indent))
+}
 
-The environment variable PORCHLIGHT_LOG (debug, info, warn, error) says how much goes to the log on standard error.
-`
+// wrap breaks each line of a text where it gets too long, and indents them all.
+func wrap(text, indent string) string {
+	var lines []string
+	for _, paragraph := range strings.Split(text, "\n") {
+		line := indent
+		for _, word := range strings.Fields(paragraph) {
+			if line != indent && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > helpWidth {
+				lines, line = append(lines, line), indent
+			}
+			if line != indent {
+				line += " "
+			}
+			line += word
+		}
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, "\n")
+}
 
-const helpStatus = `porchlight status
-
-Shows this computer, and what does not work on it.
-JSON: {"id","name","workgroup","network","port","addresses","version","home","downloads","peers","online","shares","active_jobs","health"}
-`
-
-const helpPeers = `porchlight peers [--wait N]
-
-Shows the computers around: online, suspect (gone quiet), offline (known, not there), candidate (says it is there, not proven).
-
-  --wait N   first wait until N are online, 30 seconds at most; fewer than N is exit code 1
-             (an engine that is just being started is waited for, too, some seconds)
-
-JSON: an array of {"id","name","workgroup","state","addresses","manual","dial_back","first_seen","last_seen",…}
-`
-
-const helpPeersAdd = `porchlight peers add HOST[:PORT]
-
-Looks for a computer at an address, now and whenever it is not found otherwise.
-`
-
-const helpWorkgroup = `porchlight workgroup [NAME]
-
-Shows the workgroup of this computer, or changes it.
-JSON: {"workgroup"}
-`
-
-const helpShareAdd = `porchlight share add PATH [--name NAME]
-
-Lets the computers around read a folder. They cannot change it.
-
-  --name NAME   what others see; the folder's own name otherwise
-
-JSON: {"id","name","kind","path","added"}
-`
-
-const helpShareList = `porchlight share list
-
-Shows what the computers around may read.
-JSON: an array of {"id","name","kind","path","added"}
-`
-
-const helpShareRemove = `porchlight share remove NAME
-
-Stops sharing. The files stay where they are.
-`
-
-const helpLs = `porchlight ls [DEVICE[:SHARE[/PATH]]]
-
-Without an argument: every device that is online, with its shares. With a device: its shares. With a share: what is in it.
-
-JSON: arrays of
-  entries  {"name","kind":"file"|"folder"|"other","size","mtime","path","version",…}
-  shares   {"name","kind","id","away"}
-  devices  {"name","kind":"device","id","workgroup","state","shares":[…]}
-`
-
-const helpGet = `porchlight get DEVICE:SHARE[/PATH]... [-o DIR] [--check] [--detach]
-
-Brings files and folders here; a whole share comes as a folder of the share's name. What is there already and equal is
-skipped; a different file of the same name is kept, and the new one is named "name (2)".
-
-  -o DIR     put them in DIR, which is made if need be; otherwise in the folder of the settings
-  --check    compare what is there already by content, not by size and time
-  --detach   begin, print the numbers of the jobs, and do not wait
-
-Ends with 0 only when everything is there and verified. While the other computer is away it waits, and goes on by itself.
-Ctrl-C ends the waiting, not the job: the engine goes on with it (exit code 1). Stop it with: porchlight cancel JOB
-
-JSON: the job as it ended, as in "jobs"; one object for each share that was named
-`
-
-const helpJobs = `porchlight jobs
-
-Shows what is being brought here, and what was.
-JSON: an array of {"id","state","trouble","bytes","total","rate","left_seconds","files","done","skipped","failed","from","title","into","result","problems",…}
-state is waiting, running, paused, away (goes on by itself), failed, done or canceled
-`
-
-const helpPause = `porchlight pause JOB
-
-Stops a job until it is resumed.
-`
-
-const helpResume = `porchlight resume JOB
-
-Lets a paused job go on, and tries a failed one again.
-`
-
-const helpCancel = `porchlight cancel JOB
-
-Ends a job. Files that are whole stay; parts of files are removed.
-`
-
-const helpRaw = `porchlight raw DEVICE PATH
-
-Asks another computer for a route of the protocol, as /v1/shares, and prints the answer; messages in diagnostic notation.
-JSON: {"status","type","text"} or, of what is no text, {"status","type","bytes"} in base64
-`
-
-const helpLab = `porchlight lab N [--demo]
-
-Runs N computers on this machine, each with its own folder and some files, until it is interrupted.
-
-  --demo   one pulls from another while you watch; then it says how to go on
-`
-
-const helpVersion = `porchlight version
-
-JSON: {"version"}
-`
-
-const helpHelp = `porchlight help [COMMAND]
-
-`
+// exits explains the exit codes.
+func (w words) exits() string {
+	text := "\n" + w.Text("cli.exit") + "\n"
+	for code, name := range []string{exitOK: "done", exitFailed: "failed", exitUsage: "usage", exitNoEngine: "no-engine", exitNotFound: "not-found", exitAway: "away"} {
+		text += fmt.Sprintf("  %d  %s\n", code, w.Text("cli.exit."+name))
+	}
+	return text
+}
 
 // help prints the manual, or what is said about the command (or the group of commands) that is named.
 func help(_ context.Context, c *call) error {
 	name := strings.Join(c.args, " ")
-	text := ""
+	var parts []string
 	for _, cmd := range commands() {
 		if cmd.name == name || strings.HasPrefix(cmd.name, name+" ") {
-			text += cmd.help + "\n"
+			parts = append(parts, c.words.about(cmd))
 		}
 	}
 	switch {
 	case name == "":
-		text = helpTop
-	case text == "":
-		return usage(wordNoCommand, show(name))
-	default:
-		text = strings.TrimRight(text, "\n") + "\n"
+		parts = []string{c.words.top()}
+	case len(parts) == 0:
+		return usage("cli.usage.no-command", "Name", show(name))
 	}
-	text += helpExit
+	text := strings.Join(parts, "\n") + c.words.exits()
 	if c.json {
 		return c.object(struct {
 			Help string `json:"help"`

@@ -2,7 +2,9 @@ package cli
 
 import (
 	"context"
-	"fmt"
+	"errors"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -10,6 +12,124 @@ import (
 	"porchlight/share"
 	"porchlight/transfer"
 )
+
+func get(ctx context.Context, c *call, e control.Engine) error {
+	requests, err := c.requests(ctx, e)
+	if err != nil {
+		return err
+	}
+	var ids []transfer.JobID
+	for _, r := range requests {
+		id, err := e.Pull(ctx, r)
+		if err != nil {
+			return errors.Join(err, c.detached(ctx, e, ids))
+		}
+		ids = append(ids, id)
+	}
+	if _, detach := c.flags["--detach"]; detach {
+		return c.detached(ctx, e, ids)
+	}
+	f := &follower{call: c, engine: e, bar: newBar(c)}
+	var all []error
+	for i, id := range ids { // the engine works on them in this order; one after another is what fits on a line
+		err := f.follow(ctx, id)
+		if errors.Is(err, errLeft) {
+			return c.left(ids[i:])
+		}
+		all = append(all, err)
+		if errors.Is(err, control.ErrNoEngine) {
+			break
+		}
+	}
+	return worst(all)
+}
+
+// requests makes one request for each share that is named, in the order of the arguments.
+func (c *call) requests(ctx context.Context, e control.Engine) ([]transfer.Request, error) {
+	into, err := c.target(ctx, e)
+	if err != nil {
+		return nil, err
+	}
+	r, err := newResolver(ctx, e)
+	if err != nil {
+		return nil, err
+	}
+	_, check := c.flags["--check"]
+	var out []transfer.Request
+	for _, arg := range c.args {
+		at, err := r.place(ctx, arg)
+		if err != nil {
+			return nil, err
+		}
+		if !at.inShare {
+			return nil, usage("cli.usage.get-what", "Value", show(arg))
+		}
+		i := slices.IndexFunc(out, func(r transfer.Request) bool { return r.Source == at.peer.ID && r.Share == at.offer.ID })
+		if i < 0 {
+			i = len(out)
+			out = append(out, transfer.Request{Source: at.peer.ID, Share: at.offer.ID, ShareName: at.offer.Name, Into: into, Check: check})
+		}
+		if !slices.Contains(out[i].Paths, at.path) {
+			out[i].Paths = append(out[i].Paths, at.path)
+		}
+	}
+	return out, nil
+}
+
+// target is the folder of -o, or the one of the settings.
+func (c *call) target(ctx context.Context, e control.Engine) (string, error) {
+	if dir, given := c.flags["-o"]; given {
+		if dir == "" {
+			return "", usage("cli.usage.needs-value", "Option", "-o")
+		}
+		return filepath.Abs(dir)
+	}
+	self, err := e.Self(ctx)
+	return self.Downloads, err
+}
+
+// detached says which jobs were begun.
+func (c *call) detached(ctx context.Context, e control.Engine, ids []transfer.JobID) error {
+	if !c.json {
+		for _, id := range ids {
+			if err := c.say("cli.jobs.begun", "Job", id); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	all, err := e.Jobs(ctx)
+	if err != nil {
+		return err
+	}
+	for _, j := range all {
+		if slices.Contains(ids, j.ID) {
+			if err := c.object(rowOfJob(j)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// left says what goes on after the user stopped watching.
+func (c *call) left(ids []transfer.JobID) error {
+	f := &failure{code: exitFailed, cause: context.Canceled}
+	for _, id := range ids {
+		f.said = append(f.said, sentence{"cli.error.left", []any{"Job", id}})
+	}
+	return f
+}
+
+// worst returns the error that decides the exit code: the first one, told already or not.
+func worst(all []error) error {
+	for _, err := range all {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 type jobRow struct {
 	ID       transfer.JobID   `json:"id"`
@@ -63,21 +183,21 @@ func jobs(ctx context.Context, c *call, e control.Engine) error {
 		return list(c, all, rowOfJob)
 	}
 	if len(all) == 0 {
-		_, err := fmt.Fprintln(c.Stdout, wordNoJobs)
-		return err
+		return c.say("cli.jobs.none")
 	}
-	rows := [][]string{{wordColJob, wordColState, wordColDone, wordColFiles, wordColRate, wordColFrom, wordColWhat}}
+	w := c.words
+	rows := [][]string{w.columns("job", "state", "done", "files", "rate", "from", "what")}
 	for _, j := range all {
 		rate := ""
 		if j.Rate > 0 {
-			rate = fmt.Sprintf(wordPerSecond, size(j.Rate))
+			rate = w.rate(j.Rate)
 		}
-		state := string(j.State)
-		if t := troubleWords(j.Trouble); t != "" {
+		state := w.value("cli.job.", string(j.State))
+		if t := w.trouble(j.Trouble); t != "" {
 			state += ": " + t
 		}
-		rows = append(rows, []string{strconv.FormatInt(int64(j.ID), 10), state, fmt.Sprintf(wordOf, size(j.Bytes), size(j.Total)),
-			fmt.Sprintf(wordOf, count(j.Done), count(j.Files)), rate, show(j.From), show(j.Title)})
+		rows = append(rows, []string{strconv.FormatInt(int64(j.ID), 10), state, w.Text("cli.jobs.of", "Done", w.size(j.Bytes), "All", w.size(j.Total)),
+			w.Text("cli.jobs.of", "Done", w.count(j.Done), "All", w.count(j.Files)), rate, show(j.From), w.title(j)})
 	}
 	return table(c.Stdout, rows)
 }
@@ -86,13 +206,13 @@ func jobs(ctx context.Context, c *call, e control.Engine) error {
 func (c *call) jobArg() (transfer.JobID, error) {
 	n, err := strconv.ParseInt(c.args[0], 10, 64)
 	if err != nil || n < 1 {
-		return 0, usage(wordBadJob, show(c.args[0]))
+		return 0, usage("cli.usage.job", "Value", show(c.args[0]))
 	}
 	return transfer.JobID(n), nil
 }
 
 // steer does one thing to the job the arguments name.
-func (c *call) steer(f func(id transfer.JobID) error, words string) error {
+func (c *call) steer(f func(id transfer.JobID) error, key string) error {
 	id, err := c.jobArg()
 	if err != nil {
 		return err
@@ -100,11 +220,11 @@ func (c *call) steer(f func(id transfer.JobID) error, words string) error {
 	if err := f(id); err != nil {
 		return err
 	}
-	return c.done(words, id)
+	return c.done(key, "Job", id)
 }
 
 func pause(ctx context.Context, c *call, e control.Engine) error {
-	return c.steer(func(id transfer.JobID) error { return e.PauseJob(ctx, id) }, wordPaused)
+	return c.steer(func(id transfer.JobID) error { return e.PauseJob(ctx, id) }, "cli.jobs.paused")
 }
 
 // resume lets a paused job go on, and tries a failed one again: nobody should have to know the difference.
@@ -120,9 +240,9 @@ func resume(ctx context.Context, c *call, e control.Engine) error {
 			}
 		}
 		return e.ResumeJob(ctx, id)
-	}, wordResumed)
+	}, "cli.jobs.resumed")
 }
 
 func cancel(ctx context.Context, c *call, e control.Engine) error {
-	return c.steer(func(id transfer.JobID) error { return e.CancelJob(ctx, id) }, wordCanceled)
+	return c.steer(func(id transfer.JobID) error { return e.CancelJob(ctx, id) }, "cli.jobs.canceled")
 }

@@ -62,7 +62,7 @@ func ls(ctx context.Context, c *call, e control.Engine) error {
 	if !at.inShare {
 		return lsOffers(c, at)
 	}
-	out := &listing{json: c.json, w: bufio.NewWriterSize(c.Stdout, 64<<10)}
+	out := &listing{words: c.words, json: c.json, w: bufio.NewWriterSize(c.Stdout, 64<<10)}
 	out.array.w = out.w
 	err = e.List(ctx, at.peer.ID, at.offer.ID, at.path, share.ByName, out.put)
 	if errors.Is(err, transfer.ErrGone) && at.path != "" && !out.array.begun {
@@ -96,6 +96,7 @@ func lsFile(ctx context.Context, e control.Engine, at place, out *listing, gone 
 
 // listing prints entries as they come.
 type listing struct {
+	words words
 	json  bool
 	w     *bufio.Writer
 	array array
@@ -118,7 +119,7 @@ func (l *listing) put(entries []share.Entry) error {
 
 func (l *listing) line(e share.Entry) error {
 	l.array.begun = true
-	bytes, day, name := size(e.Size), wordNoTime, show(e.Name())
+	bytes, day, name := l.words.size(e.Size), "-", show(e.Name())
 	if !e.MTime.IsZero() {
 		day = e.MTime.Local().Format("2006-01-02 15:04")
 	}
@@ -126,10 +127,10 @@ func (l *listing) line(e share.Entry) error {
 	case share.Dir:
 		bytes, name = "-", name+"/"
 	case share.Other:
-		bytes, name = "-", name+fmt.Sprintf(wordCannotOpen, show(e.Reason))
+		bytes, name = "-", name+" "+l.words.Text("cli.ls.closed", "Why", l.words.value("cli.reason.", e.Reason))
 	case share.File:
 		if e.Cloud {
-			name += wordInCloud
+			name += " " + l.words.Text("cli.ls.cloud")
 		}
 	}
 	_, err := fmt.Fprintf(l.w, "%8s  %16s  %s\n", bytes, day, name)
@@ -149,11 +150,11 @@ func rowOfEntry(e share.Entry) entryRow {
 	r := entryRow{Name: e.Name(), Size: e.Size, MTime: when(e.MTime), Path: e.Path, Cloud: e.Cloud, Reason: e.Reason}
 	switch e.Kind {
 	case share.Dir:
-		r.Kind = wordFolder
+		r.Kind = "folder"
 	case share.File:
-		r.Kind = wordFile
+		r.Kind = "file"
 	default:
-		r.Kind = wordOther
+		r.Kind = "other"
 	}
 	if e.Version != (share.Version{}) {
 		r.Version = e.Version.String()
@@ -170,20 +171,19 @@ func lsOffers(c *call, at place) error {
 		return list(c, at.offers, rowOfOffer)
 	}
 	if len(at.offers) == 0 {
-		_, err := fmt.Fprintf(c.Stdout, wordOffersNothing+"\n", show(at.peer.Name))
-		return err
+		return c.say("cli.ls.shares-nothing", "Device", show(at.peer.Name))
 	}
-	return table(c.Stdout, offerLines(at.peer.Name, at.offers))
+	return table(c.Stdout, c.words.offers(at.peer.Name, at.offers))
 }
 
-// offerLines writes each share as the argument that names it.
-func offerLines(device string, offers []share.Offer) (rows [][]string) {
+// offers writes each share as the argument that names it.
+func (w words) offers(device string, offers []share.Offer) (rows [][]string) {
 	for _, o := range offers {
 		state := ""
 		if o.Away {
-			state = wordAwayNow
+			state = w.Text("cli.ls.away")
 		}
-		rows = append(rows, []string{show(device) + ":" + show(o.Name), kindOfShare(o.Kind), state})
+		rows = append(rows, []string{show(device) + ":" + show(o.Name), w.Text("cli.kind." + kindOfShare(o.Kind)), state})
 	}
 	return rows
 }
@@ -206,7 +206,7 @@ func lsDevices(ctx context.Context, c *call, e control.Engine, all []discovery.P
 	if c.json {
 		a := array{w: c.Stdout}
 		for i, p := range there {
-			row := deviceRow{Name: p.Name, Kind: wordDevice, ID: p.ID.String(), Workgroup: p.Workgroup, State: p.State, Shares: []offerRow{}}
+			row := deviceRow{Name: p.Name, Kind: "device", ID: p.ID.String(), Workgroup: p.Workgroup, State: p.State, Shares: []offerRow{}}
 			for _, o := range offers[i] {
 				row.Shares = append(row.Shares, rowOfOffer(o))
 			}
@@ -217,8 +217,7 @@ func lsDevices(ctx context.Context, c *call, e control.Engine, all []discovery.P
 		return a.end()
 	}
 	if len(there) == 0 {
-		_, err := fmt.Fprintln(c.Stdout, wordNobodyThere)
-		return err
+		return c.say("cli.ls.nobody")
 	}
 	var rows [][]string
 	for i, p := range there {
@@ -228,11 +227,11 @@ func lsDevices(ctx context.Context, c *call, e control.Engine, all []discovery.P
 		}
 		switch {
 		case errs[i] != nil:
-			rows = append(rows, []string{show(device), wordNoAnswer})
+			rows = append(rows, []string{show(device), c.words.Text("cli.ls.no-answer")})
 		case len(offers[i]) == 0:
-			rows = append(rows, []string{show(device), wordNothing})
+			rows = append(rows, []string{show(device), c.words.Text("cli.ls.nothing")})
 		}
-		rows = append(rows, offerLines(device, offers[i])...)
+		rows = append(rows, c.words.offers(device, offers[i])...)
 	}
 	return table(c.Stdout, rows)
 }

@@ -64,17 +64,20 @@ func status(ctx context.Context, c *call, e control.Engine) error {
 	if c.json {
 		return c.object(row)
 	}
-	listens := wordListensNot
+	w := c.words
+	addresses := w.Text("cli.status.no-address")
 	if self.Port != 0 {
-		listens = joinAddresses(self.Addresses, 4)
+		addresses = joinAddresses(self.Addresses, 4)
 	}
 	rows := [][]string{
-		{wordName, show(self.Name)}, {wordWorkgroup, show(self.Workgroup)}, {wordDeviceID, row.ID}, {wordNetwork, string(self.Network)},
-		{wordListens, listens}, {wordNeighbours, fmt.Sprintf(wordOnlineOf, row.Online, row.Peers)}, {wordShares, fmt.Sprint(row.Shares)},
-		{wordActiveJobs, fmt.Sprint(row.ActiveJobs)}, {wordDownloads, show(self.Downloads)}, {wordHome, show(self.Home)}, {wordVersion, self.Version},
+		{w.Text("cli.status.name"), show(self.Name)}, {w.Text("cli.status.workgroup"), show(self.Workgroup)}, {w.Text("cli.status.id"), row.ID},
+		{w.Text("cli.status.network"), w.value("network.", string(self.Network))}, {w.Text("cli.status.addresses"), addresses},
+		{w.Text("cli.status.neighbours"), w.Text("cli.status.online", "Online", row.Online, "Known", row.Peers)},
+		{w.Text("cli.status.shares"), w.count(row.Shares)}, {w.Text("cli.status.jobs"), w.count(row.ActiveJobs)},
+		{w.Text("cli.status.downloads"), show(self.Downloads)}, {w.Text("cli.status.home"), show(self.Home)}, {w.Text("cli.status.version"), self.Version},
 	}
-	for _, h := range row.Troubles {
-		rows = append(rows, []string{wordTrouble, show(h.Service + ": " + h.Trouble)})
+	for _, h := range self.Health {
+		rows = append(rows, []string{w.Text("cli.status.trouble"), w.health(h)})
 	}
 	return table(c.Stdout, rows)
 }
@@ -98,7 +101,7 @@ func peers(ctx context.Context, c *call, e control.Engine) error {
 	if text, given := c.flags["--wait"]; given {
 		n, ok := number(text)
 		if !ok {
-			return usage(wordBadNumber, "--wait", show(text))
+			return usage("cli.usage.number", "Option", "--wait", "Value", show(text))
 		}
 		want = n
 	}
@@ -111,7 +114,7 @@ func peers(ctx context.Context, c *call, e control.Engine) error {
 		return err
 	}
 	if n := online(all); n < want {
-		return &failure{exitFailed, fmt.Sprintf(wordTooFewPeers, n, want, int(waitPeers/time.Second)), nil}
+		return failed(exitFailed, nil, "cli.error.few-peers", "Online", n, "Wanted", want, "Seconds", int(waitPeers/time.Second))
 	}
 	return nil
 }
@@ -146,16 +149,15 @@ func printPeers(c *call, all []discovery.Peer) error {
 		})
 	}
 	if len(all) == 0 {
-		_, err := fmt.Fprintln(c.Stdout, wordNoPeers)
-		return err
+		return c.say("cli.peers.none")
 	}
-	rows := [][]string{{wordColName, wordColWorkgroup, wordColState, wordColID, wordColAddress}}
+	rows := [][]string{c.words.columns("name", "workgroup", "state", "id", "address")}
 	for _, p := range all {
 		id := ""
 		if !p.ID.IsZero() {
 			id = p.ID.String()[:15]
 		}
-		rows = append(rows, []string{show(p.Name), show(p.Workgroup), string(p.State), id, joinAddresses(p.Addresses, 1)})
+		rows = append(rows, []string{show(p.Name), show(p.Workgroup), c.words.value("cli.peer.", string(p.State)), id, joinAddresses(p.Addresses, 1)})
 	}
 	return table(c.Stdout, rows)
 }
@@ -181,11 +183,11 @@ func online(all []discovery.Peer) (n int) {
 func peersAdd(ctx context.Context, c *call, e control.Engine) error {
 	if err := e.AddPeer(ctx, c.args[0]); err != nil {
 		if errors.Is(err, transfer.ErrAway) {
-			return &failure{exitAway, fmt.Sprintf(wordAddressAway, show(c.args[0])), err}
+			return failed(exitAway, err, "cli.error.address", "Address", show(c.args[0]))
 		}
 		return err
 	}
-	return c.done(wordPeerAdded, show(c.args[0]))
+	return c.done("cli.peers.added", "Address", show(c.args[0]))
 }
 
 func workgroup(ctx context.Context, c *call, e control.Engine) error {
@@ -204,15 +206,6 @@ func workgroup(ctx context.Context, c *call, e control.Engine) error {
 		}{self.Workgroup})
 	}
 	_, err = fmt.Fprintln(c.Stdout, show(self.Workgroup))
-	return err
-}
-
-// done says that something was done; with --json the exit code says it, and the object is empty.
-func (c *call) done(format string, args ...any) error {
-	if c.json {
-		return c.object(struct{}{})
-	}
-	_, err := fmt.Fprintf(c.Stdout, format+"\n", args...)
 	return err
 }
 

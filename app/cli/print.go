@@ -35,47 +35,18 @@ func show(s string) string {
 	return b.String()
 }
 
-// size is a number of bytes as people say it, in steps of 1000.
-func size(n int64) string {
-	if n < 1000 {
-		return fmt.Sprintf("%d B", n)
-	}
-	v, unit := float64(n), ""
-	for _, unit = range []string{"kB", "MB", "GB", "TB", "PB", "EB"} {
-		if v /= 1000; v < 999.5 {
-			break
-		}
-	}
-	if v < 9.95 {
-		return fmt.Sprintf("%.1f %s", v, unit)
-	}
-	return fmt.Sprintf("%.0f %s", v, unit)
+// say prints a line of words.
+func (c *call) say(key string, params ...any) error {
+	_, err := fmt.Fprintln(c.Stdout, c.words.Text(key, params...))
+	return err
 }
 
-// count is a number with its thousands apart.
-func count(n int) string {
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
+// done says that something was done; with --json the exit code says it, and the object is empty.
+func (c *call) done(key string, params ...any) error {
+	if c.json {
+		return c.object(struct{}{})
 	}
-	return s
-}
-
-// files is a number of files in words.
-func files(n int) string {
-	if n == 1 {
-		return wordOneFile
-	}
-	return fmt.Sprintf(wordFiles, count(n))
-}
-
-// left is a time to go, as on a clock.
-func left(d time.Duration) string {
-	s := int64(d.Round(time.Second) / time.Second)
-	if s < 3600 {
-		return fmt.Sprintf("%d:%02d", s/60, s%60)
-	}
-	return fmt.Sprintf("%d:%02d:%02d", s/3600, s/60%60, s%60)
+	return c.say(key, params...)
 }
 
 // when is a point in time for JSON; nil when it is not known, or is in a year JSON cannot write.
@@ -133,6 +104,14 @@ func list[In, Out any](c *call, in []In, row func(In) Out) error {
 		}
 	}
 	return a.end()
+}
+
+// columns are the headings of a table.
+func (w words) columns(names ...string) (row []string) {
+	for _, n := range names {
+		row = append(row, w.Text("cli.column."+n))
+	}
+	return row
 }
 
 // table prints rows of cells in columns.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -23,7 +22,7 @@ type rawRow struct {
 
 func raw(ctx context.Context, c *call, e control.Engine) error {
 	if !strings.HasPrefix(c.args[1], "/") {
-		return usage(wordBadRoute, show(c.args[1]))
+		return usage("cli.usage.route", "Value", show(c.args[1]))
 	}
 	r, err := newResolver(ctx, e)
 	if err != nil {
@@ -34,7 +33,7 @@ func raw(ctx context.Context, c *call, e control.Engine) error {
 		return err
 	}
 	if rest != "" {
-		return usage(wordOnlyDevice, show(c.args[0]))
+		return usage("cli.usage.only-device", "Value", show(c.args[0]))
 	}
 	status, kind, body, err := e.Raw(ctx, p.ID, c.args[1])
 	if err != nil {
@@ -62,14 +61,14 @@ func raw(ctx context.Context, c *call, e control.Engine) error {
 
 // badStatus turns an answer that is none of success into an exit code.
 func badStatus(status int) error {
-	text := fmt.Sprintf(wordStatus, status, http.StatusText(status))
+	code := exitFailed
 	switch {
 	case status < 300:
 		return nil
 	case status == http.StatusNotFound || status == http.StatusForbidden:
-		return notFound("%s", text)
+		code = exitNotFound
 	}
-	return &failure{code: exitFailed, text: text}
+	return failed(code, nil, "cli.error.status", "Code", status, "Name", http.StatusText(status))
 }
 
 // readable shows messages in diagnostic notation, one to a line, and text as it is. What is neither is false.

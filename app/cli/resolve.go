@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -36,7 +35,7 @@ func deviceAt(peers []discovery.Peer, text string) (peer discovery.Peer, rest st
 			return p, rest, err
 		}
 	}
-	return discovery.Peer{}, "", notFound(wordNoDevice, show(name))
+	return discovery.Peer{}, "", notFound("cli.error.no-device", "Name", show(name))
 }
 
 // named returns the peers whose name text begins with, and the length of the name.
@@ -64,12 +63,11 @@ func only(found []discovery.Peer, text string) (discovery.Peer, error) {
 	if len(found) == 1 {
 		return found[0], nil
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, wordAmbiguous, show(text))
+	f := failed(exitNotFound, nil, "cli.error.ambiguous", "Name", show(text))
 	for _, p := range found {
-		fmt.Fprintf(&b, "\n  %s  %s  %s", p.ID.String()[:15], show(p.Name), p.State)
+		f.said = append(f.said, sentence{"cli.error.candidate", []any{"ID", p.ID.String()[:15], "Name", show(p.Name), "State", term{"cli.peer.", string(p.State)}}})
 	}
-	return discovery.Peer{}, &failure{code: exitNotFound, text: b.String()}
+	return discovery.Peer{}, f
 }
 
 // offerAt finds the share a text begins with: its whole name, or its ID, up to the end or a slash. The longest name wins.
@@ -86,14 +84,14 @@ func offerAt(offers []share.Offer, device, text string) (share.Offer, string, er
 			}
 		}
 		if twice {
-			return share.Offer{}, "", notFound(wordShareTwice, show(device), show(text[:n]))
+			return share.Offer{}, "", notFound("cli.error.two-shares", "Device", show(device), "Share", show(text[:n]))
 		}
 		if n > 0 {
 			return best, strings.Trim(text[n:], "/"), nil
 		}
 	}
 	name, _, _ := strings.Cut(text, "/")
-	return share.Offer{}, "", notFound(wordNoShare, show(device), show(name))
+	return share.Offer{}, "", notFound("cli.error.no-share", "Device", show(device), "Share", show(name))
 }
 
 // place is a resolved DEVICE[:SHARE[/PATH]].
@@ -127,7 +125,7 @@ func (r *resolver) device(ctx context.Context, text string) (discovery.Peer, str
 	if errSelf == nil {
 		me := discovery.Peer{ID: self.ID, Name: self.Name, State: discovery.Online}
 		if _, _, notMe := deviceAt([]discovery.Peer{me}, text); notMe == nil && !isAmbiguous(r.peers, text) {
-			return p, "", notFound(wordThisComputer, show(self.Name))
+			return p, "", notFound("cli.error.this-computer", "Name", show(self.Name))
 		}
 	}
 	return p, rest, err
@@ -162,10 +160,10 @@ func (r *resolver) place(ctx context.Context, text string) (place, error) {
 		return place{}, err
 	}
 	if at.path, err = share.ParsePath(path); err != nil {
-		return place{}, notFound(wordNoPath, show(rest), show(at.peer.Name))
+		return place{}, notFound("cli.error.no-path", "Path", show(rest), "Device", show(at.peer.Name))
 	}
 	if at.offer.Away {
-		return place{}, &failure{exitAway, fmt.Sprintf(wordShareAway, show(at.offer.Name), show(at.peer.Name)), transfer.ErrAway}
+		return place{}, failed(exitAway, transfer.ErrAway, "cli.error.share-away", "Share", show(at.offer.Name), "Device", show(at.peer.Name))
 	}
 	return at, nil
 }
@@ -174,9 +172,9 @@ func (r *resolver) place(ctx context.Context, text string) (place, error) {
 func about(device string, err error) error {
 	switch {
 	case errors.Is(err, transfer.ErrAway):
-		return &failure{exitAway, fmt.Sprintf(wordDeviceAway, show(device)), err}
+		return failed(exitAway, err, "cli.error.device-away", "Device", show(device))
 	case errors.Is(err, transfer.ErrBusy):
-		return &failure{exitFailed, fmt.Sprintf(wordDeviceBusy, show(device)), err}
+		return failed(exitFailed, err, "cli.error.device-busy", "Device", show(device))
 	}
 	return err
 }

@@ -43,17 +43,17 @@ func TestMain(m *testing.M) {
 		}
 	}
 	testscript.Main(run, map[string]func(){"porchlight": func() {
-		os.Exit(Run(context.Background(), scriptEnv(os.Args[1:], os.Stdout, os.Stderr)))
+		os.Exit(Run(context.Background(), scriptEnv(os.Args[1:], os.Getenv, os.Stdout, os.Stderr)))
 	}})
 }
 
-func scriptEnv(args []string, stdout, stderr io.Writer) Env {
+func scriptEnv(args []string, getenv func(string) string, stdout, stderr io.Writer) Env {
 	said := func(format string, v ...any) error {
 		_, err := fmt.Fprintf(stdout, format+"\n", v...)
 		return err
 	}
 	return Env{
-		Args: args, Stdout: stdout, Stderr: stderr, Version: "1.2",
+		Args: args, Stdout: stdout, Stderr: stderr, Version: "1.2", Getenv: getenv,
 		Connect: func(ctx context.Context, home string) (Engine, error) { return control.Connect(ctx, home) },
 		Serve: func(_ context.Context, o ServeOptions) error {
 			return said("serve %s %q %q", filepath.Base(o.Home), o.Name, o.Network)
@@ -92,6 +92,9 @@ func TestScripts(t *testing.T) {
 			for _, name := range []string{"XDG_RUNTIME_DIR", "TMPDIR", "LocalAppData"} {
 				env.Setenv(name, os.Getenv(name))
 			}
+			for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
+				env.Setenv(name, "")
+			}
 			env.Setenv("TZ", "UTC")
 			env.Setenv("H", home)
 			return nil
@@ -110,7 +113,7 @@ func exits(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	if got := Run(ctx, scriptEnv(args[2:], ts.Stdout(), ts.Stderr())); got != want {
+	if got := Run(ctx, scriptEnv(args[2:], ts.Getenv, ts.Stdout(), ts.Stderr())); got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
 	}
 }

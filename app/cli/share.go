@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"path/filepath"
 	"strings"
 	"time"
@@ -35,8 +34,7 @@ func shareAdd(ctx context.Context, c *call, e control.Engine) error {
 	if c.json {
 		return c.object(rowOfShare(sh))
 	}
-	_, err = fmt.Fprintf(c.Stdout, wordShareAdded+"\n", show(sh.Path), show(sh.Name))
-	return err
+	return c.say("cli.share.added", "Path", show(sh.Path), "Name", show(sh.Name))
 }
 
 func shareList(ctx context.Context, c *call, e control.Engine) error {
@@ -48,12 +46,11 @@ func shareList(ctx context.Context, c *call, e control.Engine) error {
 		return list(c, all, rowOfShare)
 	}
 	if len(all) == 0 {
-		_, err := fmt.Fprintln(c.Stdout, wordNoShares)
-		return err
+		return c.say("cli.share.none")
 	}
-	rows := [][]string{{wordColName, wordColKind, wordColPath}}
+	rows := [][]string{c.words.columns("name", "kind", "path")}
 	for _, s := range all {
-		rows = append(rows, []string{show(s.Name), kindOfShare(s.Kind), show(s.Path)})
+		rows = append(rows, []string{show(s.Name), c.words.Text("cli.kind." + kindOfShare(s.Kind)), show(s.Path)})
 	}
 	return table(c.Stdout, rows)
 }
@@ -75,24 +72,25 @@ func shareRemove(ctx context.Context, c *call, e control.Engine) error {
 			if err := e.RemoveShare(ctx, s.ID); err != nil {
 				return err
 			}
-			return c.done(wordShareRemoved, show(s.Name), show(s.Path))
+			return c.done("cli.share.removed", "Name", show(s.Name), "Path", show(s.Path))
 		}
 	}
-	return notFound(wordNoOwnShare, show(c.args[0]))
+	return notFound("cli.error.no-own-share", "Name", show(c.args[0]))
 }
 
+// kindOfShare is the kind as JSON has it; its words are under "cli.kind.".
 func kindOfShare(k share.Kind) string {
 	switch k {
 	case share.Folder:
-		return wordFolder
+		return "folder"
 	case share.Drive:
-		return wordDrive
+		return "drive"
 	case share.Printer:
-		return wordPrinter
+		return "printer"
 	case share.Scanner:
-		return wordScanner
+		return "scanner"
 	case share.Inbox:
-		return wordInbox
+		return "inbox"
 	}
-	return wordOther
+	return "other"
 }

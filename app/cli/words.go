@@ -1,167 +1,208 @@
 package cli
 
-import "porchlight/transfer"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"time"
 
-// The words of the command line, in English, in this one place so that a catalogue can take them over.
-// Values in JSON ("folder", "online") are not words and are never translated.
-const (
-	wordTryHelp      = "See: porchlight help"
-	wordNoCommand    = "there is no command %q"
-	wordWhichShare   = "say what to do: share add, share list or share remove"
-	wordNoFlag       = "%s has no option %s"
-	wordNeedsValue   = "%s needs a value"
-	wordTakesNoValue = "%s takes no value"
-	wordTooFew       = "%s needs more arguments"
-	wordTooMany      = "%s does not know what to do with %q"
-	wordBadNumber    = "%s needs a whole number above zero, not %q"
-	wordBadCount     = "%q is not a number of computers from 1 to %d"
-	wordBadNetwork   = "--network is home, office or public, not %q"
-	wordBadName      = "a name has 1 to 64 bytes, no control characters, and no spaces around it"
-	wordBadJob       = "%q is not the number of a job; see: porchlight jobs"
-	wordBadRoute     = "a route begins with a slash, as /v1/… does; this does not: %q"
-	wordOnlyDevice   = "raw takes a device alone, not %q"
-	wordGetWhat      = "%q names a device; say which share: DEVICE:SHARE[/PATH]. See: porchlight ls"
-
-	wordNoEngine       = "no engine is running for %s\nStart one with: porchlight serve"
-	wordEngineEnded    = "the engine has ended"
-	wordEngineEndedJob = "the engine has ended; job %d goes on when it is started again (porchlight serve)"
-	wordOtherVersion   = "the running engine is of another version; restart it"
-	wordLocked         = "this home is in use by another Porchlight"
-	wordNoJob          = "no such job; see: porchlight jobs"
-	wordAway           = "the other computer is away"
-	wordGone           = "not found, or not allowed"
-	wordNotHere        = "not found on this computer"
-	wordBusy           = "the other computer is busy; try again in a moment"
-	wordFull           = "no space left on the disk"
-	wordBroken         = "the other computer could not read its own data"
-	wordUnsupported    = "the other computer cannot do that; its version may be older"
-	wordShareTaken     = "you share something else under this name already; choose another one with --name"
-	wordSharedAlready  = "this folder is shared already; see: porchlight share list"
-	wordManyShares     = "too many shares"
-	wordShareUnknown   = "no such share; see: porchlight share list"
-	wordBadPath        = "such a path cannot exist in a share"
-	wordInterrupted    = "interrupted"
-	wordTooSlow        = "no answer in time"
-	wordStatus         = "the answer is %d %s"
-
-	wordNoDevice     = "no device named %q, and none whose ID begins so; see: porchlight peers"
-	wordAmbiguous    = "%q could be more than one device; use the start of its ID:"
-	wordThisComputer = "%s is this computer; for what it offers see: porchlight share list"
-	wordNoShare      = "%s has no share %q that you may see; see: porchlight ls %[1]s"
-	wordShareTwice   = "%s has more than one share %q; use the capitals of its name"
-	wordNoPath       = "%q cannot exist on %s"
-	wordShareAway    = "%s of %s is not there right now: its folder or drive is missing"
-	wordDeviceAway   = "%s is away"
-	wordDeviceBusy   = "%s is busy; try again in a moment"
-	wordAddressAway  = "nobody answers at %s"
-
-	wordName       = "Name"
-	wordWorkgroup  = "Workgroup"
-	wordDeviceID   = "Device ID"
-	wordNetwork    = "Network"
-	wordListens    = "Addresses"
-	wordListensNot = "not on the network"
-	wordNeighbours = "Neighbours"
-	wordOnlineOf   = "%d online of %d known"
-	wordShares     = "Shares"
-	wordActiveJobs = "Active jobs"
-	wordDownloads  = "Downloads"
-	wordHome       = "Home"
-	wordVersion    = "Version"
-	wordTrouble    = "Trouble"
-
-	wordColName      = "NAME"
-	wordColWorkgroup = "WORKGROUP"
-	wordColState     = "STATE"
-	wordColID        = "ID"
-	wordColAddress   = "ADDRESS"
-	wordColKind      = "KIND"
-	wordColPath      = "PATH"
-	wordColJob       = "JOB"
-	wordColDone      = "DONE"
-	wordColFiles     = "FILES"
-	wordColRate      = "RATE"
-	wordColFrom      = "FROM"
-	wordColWhat      = "WHAT"
-
-	wordNoPeers       = "No neighbours yet."
-	wordTooFewPeers   = "%d of %d neighbours are online after %d seconds"
-	wordPeerAdded     = "%s is remembered and will be looked for."
-	wordNoShares      = "Nothing is shared. Share a folder with: porchlight share add PATH"
-	wordShareAdded    = "%s is shared as %q."
-	wordShareRemoved  = "%q (%s) is no longer shared; the files stay."
-	wordNoOwnShare    = "you share nothing named %q; see: porchlight share list"
-	wordNobodyThere   = "No neighbour is online."
-	wordNoAnswer      = "(no answer)"
-	wordNothing       = "(shares nothing)"
-	wordOffersNothing = "%s shares nothing."
-	wordAwayNow       = "not there right now"
-	wordCannotOpen    = " (cannot be opened: %s)"
-	wordInCloud       = " (in the cloud)"
-	wordNoTime        = "-"
-
-	wordFolder  = "folder"
-	wordFile    = "file"
-	wordOther   = "other"
-	wordDrive   = "drive"
-	wordPrinter = "printer"
-	wordScanner = "scanner"
-	wordInbox   = "inbox"
-	wordDevice  = "device"
-
-	wordNoJobs       = "No jobs."
-	wordPaused       = "Job %d is paused."
-	wordResumed      = "Job %d goes on."
-	wordCanceled     = "Job %d is canceled."
-	wordBegun        = "job %d"
-	wordJobForgotten = "job %d is not there any more"
-	wordGoesOn       = "job %d goes on without you. Stop it with: porchlight cancel %[1]d"
-	wordIsWaiting    = "%s waits for its turn (job %d)"
-	wordIsRunning    = "%s from %s (job %d)"
-	wordIsPaused     = "%s is paused; it goes on with: porchlight resume %d"
-	wordIsAway       = "%s is away; %s waits and goes on by itself when it is back"
-	wordWaitsFor     = "%s waits: %s"
-	wordProgress     = "%s: %s of %s, %s of %s, %s/s"
-	wordLeft         = ", %s left"
-	wordLeftShort    = "%s left"
-	wordOf           = "%s of %s"
-	wordPerSecond    = "%s/s"
-	wordOneFile      = "1 file"
-	wordFiles        = "%s files"
-	wordDone         = "%s: %s, %s, all verified, in %s"
-	wordSkipped      = " (%s were there already)"
-	wordAdapted      = "  %s: named %s here"
-	wordMore         = "  … and %s more"
-	wordEndedBadly   = "%s: %s did not arrive"
-	wordHasFailed    = "%s failed: %s"
-	wordWasCanceled  = "%s was canceled"
+	"porchlight/app/config"
+	"porchlight/app/control"
+	"porchlight/app/store"
+	"porchlight/assets"
+	"porchlight/discovery"
+	"porchlight/share"
+	"porchlight/share/catalogue"
+	"porchlight/share/safefs"
+	"porchlight/transfer"
 )
 
-// troubleWords says why a job or a file does not go on; empty for no trouble.
-func troubleWords(t transfer.Trouble) string {
-	switch t {
-	case transfer.NoTrouble:
-		return ""
-	case transfer.SourceAway:
-		return "the other computer is away"
-	case transfer.SourceGone:
-		return "not there any more, or not allowed"
-	case transfer.SourceChanged:
-		return "it changed while it was read"
-	case transfer.SourceBroken:
-		return "the other computer could not read it"
-	case transfer.DiskFull:
-		return "no space left on this disk"
-	case transfer.DiskTrouble:
-		return "this disk could not be written"
-	case transfer.TargetGone:
-		return "the folder to put it in is not there"
-	case transfer.FileTooLarge:
-		return "too large for this disk's file system"
-	case transfer.BadBytes:
-		return "what arrived was not what the owner described"
-	case transfer.NameTrouble:
-		return "its name cannot exist on this computer"
+// words are those of one language, and numbers as it writes them. Values in JSON ("folder", "online") are not words.
+type words struct{ *assets.Words }
+
+// language is what the environment of Unix asks for: the first of these that is set decides, even if there are no words for
+// it. English where nothing is set.
+func language(getenv func(string) string) string {
+	if getenv == nil {
+		return assets.Source
 	}
-	return string(t)
+	for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
+		if v := getenv(name); v != "" {
+			return assets.Match(v)
+		}
+	}
+	return assets.Source
+}
+
+// size is a number of bytes as people say it, in steps of 1000.
+func (w words) size(n int64) string {
+	if n < 1000 {
+		return fmt.Sprintf("%d B", n)
+	}
+	v, unit := float64(n), ""
+	for _, unit = range []string{"kB", "MB", "GB", "TB", "PB", "EB"} {
+		if v /= 1000; v < 999.5 {
+			break
+		}
+	}
+	if v < 9.95 {
+		return strings.Replace(fmt.Sprintf("%.1f %s", v, unit), ".", w.Text("format.decimal"), 1)
+	}
+	return fmt.Sprintf("%.0f %s", v, unit)
+}
+
+// count is a number with its thousands apart.
+func (w words) count(n int) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + w.Text("format.thousands") + s[i:]
+	}
+	return s
+}
+
+func (w words) rate(n int64) string { return w.Text("rate", "Size", w.size(n)) }
+
+// left is a time to go, as on a clock; empty for an unknown one.
+func (w words) left(d time.Duration) string {
+	s := int64(d.Round(time.Second) / time.Second)
+	switch {
+	case d <= 0:
+		return ""
+	case s < 3600:
+		return w.Text("cli.get.left", "Time", fmt.Sprintf("%d:%02d", s/60, s%60))
+	}
+	return w.Text("cli.get.left", "Time", fmt.Sprintf("%d:%02d:%02d", s/3600, s/60%60, s%60))
+}
+
+// title names what a job brings; several things are counted.
+func (w words) title(j transfer.Job) string {
+	if n := len(j.Request.Paths); j.Title == "" && n > 1 {
+		return w.Text("cli.items", "Count", n, "N", w.count(n))
+	}
+	return show(j.Title)
+}
+
+// trouble says why a job or a file does not go on; empty for no trouble.
+func (w words) trouble(t transfer.Trouble) string {
+	if t == transfer.NoTrouble {
+		return ""
+	}
+	return w.value("cli.trouble.", string(t))
+}
+
+// value is a word of a fixed list. One that is not in it, as a neighbour of another version may send, is shown as it is.
+func (w words) value(list, name string) string {
+	if key := list + strings.ReplaceAll(name, " ", "-"); w.Has(key) {
+		return w.Text(key)
+	}
+	return show(name)
+}
+
+// health says what does not work on this computer.
+func (w words) health(h discovery.Health) string {
+	key := "health." + h.Service
+	if !w.Has(key) {
+		key = "health.other"
+	}
+	return w.Text(key, "Service", show(h.Service), "Why", show(h.Trouble))
+}
+
+// failure is an error that knows its exit code and has words.
+type failure struct {
+	code  int
+	said  []sentence // one to a line
+	cause error      // may be nil
+}
+
+// sentence is a text of the catalogue, before it is known in which language. Its parameters are safe to print, or terms.
+type sentence struct {
+	key    string
+	params []any
+}
+
+// term is a parameter that is a word itself: see words.value.
+type term struct{ list, name string }
+
+func (f *failure) Error() string {
+	var keys []string
+	for _, s := range f.said {
+		keys = append(keys, fmt.Sprint(s.key, s.params))
+	}
+	return strings.Join(keys, "; ")
+}
+
+func (f *failure) Unwrap() error { return f.cause }
+
+func failed(code int, cause error, key string, params ...any) *failure {
+	return &failure{code: code, said: []sentence{{key, params}}, cause: cause}
+}
+
+func usage(key string, params ...any) error {
+	return &failure{code: exitUsage, said: []sentence{{key, params}, {"cli.usage.see-help", nil}}}
+}
+
+func notFound(key string, params ...any) error { return failed(exitNotFound, nil, key, params...) }
+
+// explain turns an error into words and an exit code.
+func (w words) explain(err error) (string, int) {
+	if f := (*failure)(nil); errors.As(err, &f) {
+		var lines []string
+		for _, s := range f.said {
+			params := slices.Clone(s.params)
+			for i, p := range params {
+				if t, ok := p.(term); ok {
+					params[i] = w.value(t.list, t.name)
+				}
+			}
+			lines = append(lines, w.Text(s.key, params...))
+		}
+		return strings.Join(lines, "\n"), f.code
+	}
+	if r := (*safefs.Refusal)(nil); errors.As(err, &r) {
+		return w.Text("cli.error.not-shareable", "Place", show(r.Place), "Why", w.value("refusal.", string(r.Why))), exitFailed
+	}
+	for _, k := range []struct {
+		is   error
+		code int
+		key  string
+	}{
+		{control.ErrNoEngine, exitNoEngine, "cli.error.engine-ended"},
+		{control.ErrVersion, exitFailed, "cli.error.version"},
+		{config.ErrLocked, exitFailed, "cli.error.locked"},
+		{config.ErrDamaged, exitFailed, "cli.error.settings"},
+		{store.ErrNewer, exitFailed, "cli.error.newer"},
+		{store.ErrDamaged, exitFailed, "cli.error.database"},
+		{ErrNoWindow, exitFailed, "cli.error.no-window"},
+		{transfer.ErrNoJob, exitNotFound, "cli.error.no-job"},
+		{transfer.ErrAway, exitAway, "cli.error.away"},
+		{catalogue.ErrTaken, exitFailed, "cli.error.share-taken"},
+		{catalogue.ErrShared, exitFailed, "cli.error.share-twice"},
+		{catalogue.ErrMany, exitFailed, "cli.error.share-many"},
+		{catalogue.ErrUnknown, exitNotFound, "cli.error.share-unknown"},
+		{catalogue.ErrName, exitFailed, "cli.error.name"},
+		{transfer.ErrGone, exitNotFound, "cli.error.gone"},
+		{safefs.ErrGone, exitNotFound, "cli.error.not-here"},
+		{fs.ErrNotExist, exitNotFound, "cli.error.not-here"},
+		{transfer.ErrBusy, exitFailed, "cli.error.busy"},
+		{transfer.ErrFull, exitFailed, "cli.error.full"},
+		{safefs.ErrFull, exitFailed, "cli.error.full"},
+		{transfer.ErrChanged, exitFailed, "cli.error.changed"},
+		{transfer.ErrLimit, exitFailed, "cli.error.limit"},
+		{transfer.ErrProtocol, exitFailed, "cli.error.protocol"},
+		{transfer.ErrBroken, exitFailed, "cli.error.broken"},
+		{transfer.ErrUnsupported, exitFailed, "cli.error.unsupported"},
+		{discovery.ErrName, exitFailed, "cli.error.name"},
+		{share.ErrPath, exitNotFound, "cli.error.path"},
+		{fs.ErrPermission, exitFailed, "cli.error.permission"},
+		{context.Canceled, exitFailed, "cli.error.interrupted"},
+		{context.DeadlineExceeded, exitFailed, "cli.error.slow"},
+	} {
+		if errors.Is(err, k.is) {
+			return w.Text(k.key, "Why", show(err.Error())), k.code
+		}
+	}
+	return show(err.Error()), exitFailed
 }

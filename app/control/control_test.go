@@ -199,6 +199,11 @@ func TestErrorsKeepTheirMeaning(t *testing.T) {
 	if err := c.Refresh(t.Context()); !errors.Is(err, transfer.ErrBroken) || !errors.Is(err, fs.ErrPermission) || errors.Is(err, transfer.ErrGone) {
 		t.Error(err)
 	}
+	f.err = fmt.Errorf("share: %w", &safefs.Refusal{Place: "/etc", Why: safefs.WhySystem})
+	var refusal *safefs.Refusal
+	if err := c.Refresh(t.Context()); !errors.As(err, &refusal) || refusal.Place != "/etc" || refusal.Why != safefs.WhySystem || !errors.Is(err, safefs.ErrNotShareable) {
+		t.Error(err)
+	}
 	f.err = nil
 	if err := c.Refresh(t.Context()); err != nil {
 		t.Error(err)

@@ -63,8 +63,9 @@ func kinds() []kind {
 
 // failure is an error on its way: every sentinel it is, and its words for the log.
 type failure struct {
-	Kinds   []string `json:"kinds,omitempty"`
-	Message string   `json:"message"`
+	Kinds   []string        `json:"kinds,omitempty"`
+	Refusal *safefs.Refusal `json:"refusal,omitempty"` // why a folder is not shared
+	Message string          `json:"message"`
 }
 
 func failureOf(err error) *failure {
@@ -74,10 +75,11 @@ func failureOf(err error) *failure {
 			f.Kinds = append(f.Kinds, k.name)
 		}
 	}
+	errors.As(err, &f.Refusal)
 	return f
 }
 
-// err makes the error the engine returned, as far as errors.Is and its text go.
+// err makes the error the engine returned, as far as errors.Is, the refusal in it and its text go.
 func (f *failure) err() error {
 	e := &remoteError{message: f.Message}
 	for _, k := range kinds() {
@@ -86,6 +88,9 @@ func (f *failure) err() error {
 				e.are = append(e.are, k.err)
 			}
 		}
+	}
+	if f.Refusal != nil {
+		e.are = append(e.are, f.Refusal)
 	}
 	return e
 }

@@ -75,14 +75,14 @@ func (n *Neighbourhood) Groups() []Group {
 	if s.ready {
 		groups = []Group{{Name: s.self.Workgroup, Own: true}}
 	}
-	names := nameCounts(s.peers)
+	alike := namesakesOf(s.peers)
 	for _, p := range s.peers {
 		i := slices.IndexFunc(groups, func(g Group) bool { return discovery.SameWorkgroup(g.Name, p.Workgroup) })
 		if i < 0 {
 			i = len(groups)
 			groups = append(groups, Group{Name: p.Workgroup})
 		}
-		groups[i].Computers = append(groups[i].Computers, n.core.computer(p, names))
+		groups[i].Computers = append(groups[i].Computers, n.core.computer(p, alike))
 	}
 	if len(groups) > 1 {
 		slices.SortStableFunc(groups[1:], func(a, b Group) int { return byName(a.Name, b.Name) })
@@ -107,20 +107,37 @@ func byName(a, b string) int {
 	return cmp.Or(strings.Compare(strings.ToLower(a), strings.ToLower(b)), strings.Compare(a, b))
 }
 
-// nameCounts tells which names need the start of the device ID beside them.
-func nameCounts(peers []discovery.Peer) map[string]int {
-	m := map[string]int{}
+// namesakes tells which computers call themselves alike. Whoever only announces itself counts for nobody's name but its own: a
+// forged announcement must not change how a known computer is shown.
+type namesakes map[string][]discovery.Peer // proven ones, by name without regard to case
+
+func namesakesOf(peers []discovery.Peer) namesakes {
+	m := namesakes{}
 	for _, p := range peers {
-		m[strings.ToLower(shownName(p))]++
+		if p.State != discovery.Candidate {
+			key := strings.ToLower(shownName(p))
+			m[key] = append(m[key], p)
+		}
 	}
 	return m
 }
 
+// shared reports whether p needs the start of its device ID beside its name, and whether another had the name before it.
+func (m namesakes) shared(p discovery.Peer) (twin, later bool) {
+	for _, q := range m[strings.ToLower(shownName(p))] {
+		if q.ID != p.ID {
+			twin, later = true, later || q.FirstSeen.Before(p.FirstSeen)
+		}
+	}
+	return twin, later
+}
+
 func shownName(p discovery.Peer) string { return cmp.Or(p.Name, p.FirstName, p.ID.Short()) }
 
-func (c *core) computer(p discovery.Peer, names map[string]int) Computer {
+func (c *core) computer(p discovery.Peer, all namesakes) Computer {
 	name := shownName(p)
-	if names[strings.ToLower(name)] > 1 {
+	twin, later := all.shared(p)
+	if twin && !p.ID.IsZero() {
 		name += " (" + p.ID.Short() + ")"
 	}
 	x := Computer{ID: p.ID, Name: name, Openable: p.State != discovery.Candidate && !p.ID.IsZero()}
@@ -140,6 +157,8 @@ func (c *core) computer(p discovery.Peer, names map[string]int) Computer {
 		x.Detail = c.words.Text("computer.seen", "When", c.fmt.When(p.LastSeen, c.cfg.Now()))
 	case x.Openable && p.FirstName != "" && p.Name != "" && p.FirstName != p.Name:
 		x.Detail = c.words.Text("computer.renamed", "Name", p.FirstName)
+	case x.Openable && later:
+		x.Detail = c.words.Text("computer.twin", "Name", shownName(p))
 	}
 	return x
 }
@@ -171,7 +190,7 @@ func (n *Neighbourhood) Page(d discovery.DeviceID) (ComputerPage, bool) {
 		if p.ID != d {
 			continue
 		}
-		x := ComputerPage{Computer: c.computer(p, nameCounts(s.peers)), Group: p.Workgroup, ID: p.ID.String()}
+		x := ComputerPage{Computer: c.computer(p, namesakesOf(s.peers)), Group: p.Workgroup, ID: p.ID.String()}
 		if x.Dot != DotHere {
 			x.Seen = c.fmt.When(p.LastSeen, c.cfg.Now())
 		}

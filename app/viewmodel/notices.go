@@ -3,7 +3,6 @@ package viewmodel
 import (
 	"context"
 	"errors"
-	"strings"
 	"sync"
 	"time"
 
@@ -112,9 +111,8 @@ func (c *core) errorWords(err error) string {
 			return c.words.Text(known.key)
 		}
 	}
-	if errors.Is(err, safefs.ErrNotShareable) {
-		_, why, _ := strings.Cut(err.Error(), safefs.ErrNotShareable.Error()+": ") // said for people
-		return c.words.Text("error.not-shareable", "Why", why)
+	if r := (*safefs.Refusal)(nil); errors.As(err, &r) {
+		return c.words.Text("error.not-shareable", "Why", c.words.Text("refusal."+string(r.Why)))
 	}
 	return c.words.Text("error.other", "Why", err)
 }

@@ -12,6 +12,7 @@ import (
 	"porchlight/assets"
 	"porchlight/discovery"
 	"porchlight/share"
+	"porchlight/share/safefs"
 	"porchlight/transfer"
 )
 
@@ -142,10 +143,26 @@ func TestShares(t *testing.T) {
 	until(t, "the reason shows", func() bool {
 		return s.Notices.Now().Text == "“etc” was not shared. The reason: disk trouble" && s.Notices.Now().Tone == Bad
 	})
+	f.mu.Lock()
+	f.fails = fmt.Errorf("share: %w", &safefs.Refusal{Place: "/etc", Why: safefs.WhySystem})
+	f.mu.Unlock()
+	s.Shares.Add("/etc")
+	until(t, "the refusal shows", func() bool {
+		return s.Notices.Now().Text == "“etc” was not shared. This folder cannot be shared: it belongs to the system."
+	})
 	s.Notices.Dismiss()
 	if s.Notices.Now().Text != "" {
 		t.Error("the bar stays")
 	}
+}
+
+func TestSeveralThingsAreCounted(t *testing.T) {
+	f := newFake()
+	s := run(t, f, "de")
+	f.change(func() {
+		f.jobs = []transfer.Job{{ID: 1, From: "Bo", State: transfer.Waiting, Request: transfer.Request{ShareName: "Music", Paths: make([]share.Path, 3)}}}
+	})
+	until(t, "it has a title", func() bool { return s.Transfers.Strip().Title == "3 Einträge" })
 }
 
 func TestTransfers(t *testing.T) {
@@ -296,5 +313,33 @@ func TestErrorsInWords(t *testing.T) {
 			continue
 		}
 		until(t, want, func() bool { return strings.Contains(s.Notices.Now().Text, "disk trouble") })
+	}
+}
+
+// A name proves nothing: whoever takes a known one is told apart, and an announcement alone changes nothing that is shown.
+func TestNamesakes(t *testing.T) {
+	f := newFake()
+	known, late := peer(2, "Bo", "WORKGROUP", discovery.Online), peer(6, "BO", "WORKGROUP", discovery.Online)
+	known.FirstSeen, late.FirstSeen = noon().Add(-time.Hour), noon()
+	forged := discovery.Peer{Name: "Bo", Workgroup: "WORKGROUP", State: discovery.Candidate}
+	f.peers = []discovery.Peer{known, forged}
+	s := run(t, f, "en")
+	shown := func() (out []string) {
+		for _, c := range s.Neighbours.Groups()[0].Computers {
+			out = append(out, c.Name+"|"+c.Detail)
+		}
+		return out
+	}
+	if got := shown(); !slices.Contains(got, "Bo|") || strings.Contains(strings.Join(got, ""), "(") {
+		t.Errorf("beside an announcement: %q", got)
+	}
+	f.change(func() { f.peers = []discovery.Peer{known, late} })
+	until(t, "both are told apart", func() bool { return strings.Contains(strings.Join(shown(), ""), late.ID.Short()) })
+	want := []string{"Bo (" + known.ID.Short() + ")|", "BO (" + late.ID.Short() + ")|Another computer also calls itself BO"}
+	got := shown()
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

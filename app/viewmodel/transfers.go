@@ -101,7 +101,7 @@ func (t *Transfers) Strip() Strip {
 
 func (t *Transfers) row(j transfer.Job) TransferRow {
 	w, f := t.core.words, t.core.fmt
-	r := TransferRow{ID: j.ID, Title: cmp.Or(j.Title, j.Request.ShareName), Icon: "down", result: cmp.Or(j.Result, j.Request.Into)}
+	r := TransferRow{ID: j.ID, Title: t.title(j), Icon: "down", result: cmp.Or(j.Result, j.Request.Into)}
 	if j.Total > 0 {
 		r.Part, r.Bar = min(float32(float64(j.Bytes)/float64(j.Total)), 1), true
 	}
@@ -130,6 +130,14 @@ func (t *Transfers) row(j transfer.Job) TransferRow {
 	return r
 }
 
+// title names what is brought here; several things are counted.
+func (t *Transfers) title(j transfer.Job) string {
+	if n := len(j.Request.Paths); j.Title == "" && n > 1 {
+		return t.core.words.Text("details.many", "Count", n, "N", t.core.fmt.Count(n))
+	}
+	return cmp.Or(j.Title, j.Request.ShareName)
+}
+
 func (t *Transfers) speed(j transfer.Job) string {
 	f := t.core.fmt
 	switch left := f.Left(j.Left()); {
@@ -153,7 +161,7 @@ func (t *Transfers) why(j transfer.Job, waits bool) string {
 	}
 	detail := j.Detail
 	if detail == "" {
-		detail = j.Title
+		detail = t.title(j)
 	}
 	return t.core.words.Text(key, "From", j.From, "Detail", detail)
 }

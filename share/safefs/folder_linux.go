@@ -2,6 +2,7 @@ package safefs
 
 import (
 	"encoding/binary"
+	"errors"
 	"io"
 	"strings"
 
@@ -18,7 +19,7 @@ const searchFlags = unix.O_PATH | unix.O_CLOEXEC
 func (a *anchor) below(dir int, p string, flags int) (int, error) {
 	how := unix.OpenHow{Flags: uint64(flags), Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS | unix.RESOLVE_NO_XDEV}
 	fd, err := retry(func() (int, error) { return unix.Openat2(dir, p, &how) })
-	if err == unix.ENOSYS || err == unix.EPERM {
+	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM) {
 		if p == "." {
 			return retry(func() (int, error) { return unix.Openat(dir, p, flags, 0) })
 		}

@@ -8,25 +8,44 @@ import (
 	"strings"
 )
 
+// Why is the reason of a refusal. The words for it are in the catalogue, under "refusal.".
+type Why string
+
+// Why places are refused.
+const (
+	WhyRelative Why = "relative"     // not the full path of a folder
+	WhyMissing  Why = "missing"      // no such folder
+	WhyClosed   Why = "closed"       // it cannot be opened
+	WhyFile     Why = "file"         // a file, not a folder
+	WhyOwn      Why = "own"          // Porchlight keeps its keys and settings in it
+	WhyOurs     Why = "ours"         // it is inside of what Porchlight keeps
+	WhySystem   Why = "system"       // it belongs to the system
+	WhyAll      Why = "whole-system" // it holds the whole system
+	WhyHomes    Why = "homes"        // it holds the homes of all users
+	WhyHome     Why = "home"         // it is a whole home, with keys and passwords in it
+	WhySecrets  Why = "secrets"      // programs keep keys, passwords or private data there
+	WhyStart    Why = "start"        // programs in it start by themselves
+)
+
 // CheckShareable refuses folders that must never be shared: those of the system, whole homes, where keys and passwords are kept, and Porchlight's own
 // (own; also above them). dir is what a person chose; links in it are resolved, and both what was chosen and where it leads must pass.
-// The error is ErrNotShareable, its text says why in words a person understands.
+// The error is a *Refusal, which is ErrNotShareable.
 func CheckShareable(dir string, own []string) error {
 	if !filepath.IsAbs(dir) {
-		return refused(dir, "it is not the full path of a folder")
+		return refused(dir, WhyRelative)
 	}
 	fi, err := os.Stat(dir)
 	switch {
 	case os.IsNotExist(err):
-		return refused(dir, "there is no such folder")
+		return refused(dir, WhyMissing)
 	case err != nil:
-		return refused(dir, "it cannot be opened")
+		return refused(dir, WhyClosed)
 	case !fi.IsDir():
-		return refused(dir, "it is a file; share the folder it is in")
+		return refused(dir, WhyFile)
 	}
 	real, err := filepath.EvalSymlinks(dir)
 	if err != nil {
-		return refused(dir, "it cannot be opened")
+		return refused(dir, WhyClosed)
 	}
 	for _, d := range []string{filepath.Clean(dir), real} {
 		if why := forbidden(d); why != "" {
@@ -38,16 +57,27 @@ func CheckShareable(dir string, own []string) error {
 	}
 	for _, o := range own {
 		if within(fi, o) {
-			return refused(dir, "Porchlight keeps its own keys and settings in it")
+			return refused(dir, WhyOwn)
 		}
 		if oi, err := os.Stat(o); err == nil && within(oi, real) {
-			return refused(dir, "it belongs to Porchlight itself")
+			return refused(dir, WhyOurs)
 		}
 	}
 	return nil
 }
 
-func refused(dir, why string) error { return fmt.Errorf("%s %w: %s", dir, ErrNotShareable, why) }
+// Refusal says that a place is not shared, and why. It is ErrNotShareable.
+type Refusal struct {
+	Place string // what the person chose
+	Why   Why
+}
+
+func (r *Refusal) Error() string { return fmt.Sprintf("%s %v: %s", r.Place, ErrNotShareable, r.Why) }
+
+// Unwrap makes every refusal an ErrNotShareable.
+func (r *Refusal) Unwrap() error { return ErrNotShareable }
+
+func refused(dir string, why Why) error { return &Refusal{Place: dir, Why: why} }
 
 // within reports whether path is the folder that fi describes, or lies in it. Files are compared, not names: names differ in case and by links.
 func within(fi os.FileInfo, path string) bool {
@@ -66,18 +96,8 @@ func within(fi os.FileInfo, path string) bool {
 	}
 }
 
-// Why places are refused.
-const (
-	whySystem  = "it belongs to the system"
-	whyAll     = "it holds the whole system"
-	whyHomes   = "it holds the homes of all users"
-	whyHome    = "it is a whole home, with keys and passwords in it; share folders in it instead"
-	whySecrets = "programs keep keys, passwords or private data there"
-	whyStart   = "programs in it start by themselves"
-)
-
 // forbidden says why a place is never shared, "" if it may be.
-func forbidden(dir string) string {
+func forbidden(dir string) Why {
 	if filepath.Dir(dir) == dir {
 		if why := forbiddenRoot(dir); why != "" {
 			return why
@@ -101,7 +121,7 @@ func forbidden(dir string) string {
 		}
 	}
 	if isHome(dir) {
-		return whyHome
+		return WhyHome
 	}
 	return ""
 }
@@ -123,16 +143,16 @@ func isHome(dir string) bool {
 
 // place is a rule about a folder.
 type place struct {
-	why  string
+	why  Why
 	deep bool // with everything below
 	open bool // an exception: from here on down it may be shared
 }
 
-func exactly(why string) place    { return place{why: why} }
-func throughout(why string) place { return place{why: why, deep: true} }
+func exactly(why Why) place    { return place{why: why} }
+func throughout(why Why) place { return place{why: why, deep: true} }
 
 // secret says why a name below the folder dir (slash form) is never shown, wherever it lies; "" for all others.
-func secret(dir, name string) string {
+func secret(dir, name string) Why {
 	const longest = len("System Volume Information")
 	if len(name) > longest || len(name) < 3 {
 		return ""
@@ -143,26 +163,26 @@ func secret(dir, name string) string {
 	switch strings.ToLower(name) {
 	case ".ssh", ".gnupg", ".pki", ".aws", ".azure", ".kube", ".password-store", ".netrc", ".git-credentials", ".pgpass", ".mozilla", ".thunderbird", "_netrc",
 		"pagefile.sys", "hiberfil.sys", "swapfile.sys", "system volume information", "$recycle.bin":
-		return whySecrets
+		return WhySecrets
 	case "keyrings", "kwalletd":
 		if parent(".local/share") {
-			return whySecrets
+			return WhySecrets
 		}
 	case "google-chrome", "chromium", "bravesoftware", "microsoft-edge", "vivaldi", "opera", "gh", "gcloud", "rclone", "systemd", "autostart":
 		if parent(".config") {
-			return whySecrets
+			return WhySecrets
 		}
 	case "keychains", "launchagents", "cookies", "mail", "safari":
 		if parent("Library") {
-			return whySecrets
+			return WhySecrets
 		}
 	case "appdata":
 		if len(dir) >= len("/users/") && strings.Contains(strings.ToLower(dir), "/users/") {
-			return whySecrets
+			return WhySecrets
 		}
 	case "startup":
 		if parent("Start Menu/Programs") {
-			return whyStart
+			return WhyStart
 		}
 	}
 	return ""

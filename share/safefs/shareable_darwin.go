@@ -1,17 +1,17 @@
 package safefs
 
-func forbiddenRoot(string) string { return whyAll }
+func forbiddenRoot(string) Why { return WhyAll }
 
 // systemPlaces is in lower case, as the disk does not tell cases apart.
 func systemPlaces() map[string]place {
 	return map[string]place{
-		"/system": throughout(whySystem), "/system/volumes": {open: true}, "/library": throughout(whySystem), "/applications": exactly(whySystem),
-		"/dev": throughout(whySystem), "/bin": throughout(whySystem), "/sbin": throughout(whySystem), "/usr": exactly(whySystem), "/usr/bin": throughout(whySystem),
-		"/usr/lib": throughout(whySystem), "/usr/sbin": throughout(whySystem), "/usr/libexec": throughout(whySystem), "/cores": throughout(whySystem),
-		"/etc": throughout(whySystem), "/private": exactly(whySystem), "/private/etc": throughout(whySystem), "/private/var": exactly(whySystem),
-		"/private/var/db": throughout(whySystem), "/private/var/root": throughout(whyHome), "/private/tmp": exactly(whySystem), "/tmp": exactly(whySystem),
-		"/volumes": exactly(whySystem), "/users": exactly(whyHomes),
+		"/system": throughout(WhySystem), "/system/volumes": {open: true}, "/library": throughout(WhySystem), "/applications": exactly(WhySystem),
+		"/dev": throughout(WhySystem), "/bin": throughout(WhySystem), "/sbin": throughout(WhySystem), "/usr": exactly(WhySystem), "/usr/bin": throughout(WhySystem),
+		"/usr/lib": throughout(WhySystem), "/usr/sbin": throughout(WhySystem), "/usr/libexec": throughout(WhySystem), "/cores": throughout(WhySystem),
+		"/etc": throughout(WhySystem), "/private": exactly(WhySystem), "/private/etc": throughout(WhySystem), "/private/var": exactly(WhySystem),
+		"/private/var/db": throughout(WhySystem), "/private/var/root": throughout(WhyHome), "/private/tmp": exactly(WhySystem), "/tmp": exactly(WhySystem),
+		"/volumes": exactly(WhySystem), "/users": exactly(WhyHomes),
 	}
 }
 
-func pseudo(string) string { return "" }
+func pseudo(string) Why { return "" }

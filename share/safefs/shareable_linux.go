@@ -2,29 +2,29 @@ package safefs
 
 import "golang.org/x/sys/unix"
 
-func forbiddenRoot(string) string { return whyAll }
+func forbiddenRoot(string) Why { return WhyAll }
 
 func systemPlaces() map[string]place {
 	return map[string]place{
-		"/proc": throughout(whySystem), "/sys": throughout(whySystem), "/dev": throughout(whySystem), "/dev/shm": {open: true},
-		"/run": throughout(whySystem), "/run/media": {open: true}, "/var/run": throughout(whySystem),
-		"/boot": throughout(whySystem), "/etc": throughout(whySystem), "/bin": throughout(whySystem), "/sbin": throughout(whySystem),
-		"/lib": throughout(whySystem), "/lib32": throughout(whySystem), "/lib64": throughout(whySystem), "/libx32": throughout(whySystem),
-		"/usr/bin": throughout(whySystem), "/usr/sbin": throughout(whySystem), "/usr/lib": throughout(whySystem), "/var/spool": throughout(whySystem),
-		"/usr": exactly(whySystem), "/var": exactly(whySystem), "/var/lib": exactly(whySystem), "/var/log": throughout(whySystem), "/tmp": exactly(whySystem), "/var/tmp": exactly(whySystem),
-		"/home": exactly(whyHomes), "/root": exactly(whyHome),
+		"/proc": throughout(WhySystem), "/sys": throughout(WhySystem), "/dev": throughout(WhySystem), "/dev/shm": {open: true},
+		"/run": throughout(WhySystem), "/run/media": {open: true}, "/var/run": throughout(WhySystem),
+		"/boot": throughout(WhySystem), "/etc": throughout(WhySystem), "/bin": throughout(WhySystem), "/sbin": throughout(WhySystem),
+		"/lib": throughout(WhySystem), "/lib32": throughout(WhySystem), "/lib64": throughout(WhySystem), "/libx32": throughout(WhySystem),
+		"/usr/bin": throughout(WhySystem), "/usr/sbin": throughout(WhySystem), "/usr/lib": throughout(WhySystem), "/var/spool": throughout(WhySystem),
+		"/usr": exactly(WhySystem), "/var": exactly(WhySystem), "/var/lib": exactly(WhySystem), "/var/log": throughout(WhySystem), "/tmp": exactly(WhySystem), "/var/tmp": exactly(WhySystem),
+		"/home": exactly(WhyHomes), "/root": exactly(WhyHome),
 	}
 }
 
 // pseudo knows volumes that hold no files but the state of the system, wherever they are mounted.
-func pseudo(dir string) string {
+func pseudo(dir string) Why {
 	var st unix.Statfs_t
 	if unix.Statfs(dir, &st) != nil {
 		return ""
 	}
 	switch int64(st.Type) {
 	case procMagic, sysfsMagic, cgroupMagic, cgroup2Magic, debugfsMagic, tracefsMagic, devptsMagic, securityfsMagic, bpfMagic, efivarfsMagic:
-		return whySystem
+		return WhySystem
 	}
 	return ""
 }

@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -16,33 +15,34 @@ import (
 func TestCheckShareable(t *testing.T) {
 	dir := plant(t, "photos/x", "home/porchlight/device.key", "home/.ssh/id", "file", "home/pictures/.config/autostart/")
 	own := []string{filepath.Join(dir, "home", "porchlight")}
-	for path, why := range map[string]string{
+	for path, why := range map[string]Why{
 		"photos": "", "home/pictures": "", "home/pictures/.config": "",
-		"file": "a file", "nothing": "no such folder", "home": "its own keys", "home/porchlight": "its own keys", ".": "its own keys",
-		"home/.ssh": "passwords", "home/pictures/.config/autostart": "private data",
+		"file": WhyFile, "nothing": WhyMissing, "home": WhyOwn, "home/porchlight": WhyOwn, ".": WhyOwn,
+		"home/.ssh": WhySecrets, "home/pictures/.config/autostart": WhySecrets,
 	} {
 		expect(t, filepath.Join(dir, path), own, why)
 	}
-	expect(t, "photos", nil, "full path")
+	expect(t, "photos", nil, WhyRelative)
 	sub := filepath.Join(own[0], "sub")
 	must(t, os.Mkdir(sub, 0o755))
-	expect(t, sub, own, "belongs to Porchlight")
+	expect(t, sub, own, WhyOurs)
 	if runtime.GOOS == "windows" {
 		return // links need a right there
 	}
 	must(t, os.Symlink(own[0], filepath.Join(dir, "innocent")))
-	expect(t, filepath.Join(dir, "innocent"), own, "its own keys")
+	expect(t, filepath.Join(dir, "innocent"), own, WhyOwn)
 	must(t, os.Symlink(filepath.Join(dir, "photos"), filepath.Join(dir, "album")))
 	expect(t, filepath.Join(dir, "album"), own, "")
 }
 
-func expect(t *testing.T, path string, own []string, why string) {
+func expect(t *testing.T, path string, own []string, why Why) {
 	t.Helper()
 	err := CheckShareable(path, own)
+	var refusal *Refusal
 	switch {
 	case why == "" && err != nil:
 		t.Errorf("%s: %v", path, err)
-	case why != "" && (!errors.Is(err, ErrNotShareable) || !strings.Contains(err.Error(), why)):
+	case why != "" && (!errors.Is(err, ErrNotShareable) || !errors.As(err, &refusal) || refusal.Why != why || refusal.Place != path):
 		t.Errorf("%s: %v, want %q", path, err, why)
 	}
 }

@@ -8,9 +8,9 @@ import (
 )
 
 // forbiddenRoot refuses the drive that Windows is on; other drives are drives like any.
-func forbiddenRoot(dir string) string {
+func forbiddenRoot(dir string) Why {
 	if strings.EqualFold(filepath.VolumeName(dir), filepath.VolumeName(windowsDir())) {
-		return whyAll
+		return WhyAll
 	}
 	return ""
 }
@@ -28,9 +28,9 @@ func systemPlaces() map[string]place {
 	dir := strings.ToLower(filepath.ToSlash(windowsDir()))
 	drive := strings.ToLower(filepath.VolumeName(dir))
 	return map[string]place{
-		dir: throughout(whySystem), drive + "/program files": throughout(whySystem), drive + "/program files (x86)": throughout(whySystem),
-		drive + "/programdata": throughout(whySystem), drive + "/recovery": throughout(whySystem), drive + "/users": exactly(whyHomes),
+		dir: throughout(WhySystem), drive + "/program files": throughout(WhySystem), drive + "/program files (x86)": throughout(WhySystem),
+		drive + "/programdata": throughout(WhySystem), drive + "/recovery": throughout(WhySystem), drive + "/users": exactly(WhyHomes),
 	}
 }
 
-func pseudo(string) string { return "" }
+func pseudo(string) Why { return "" }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -59,10 +58,11 @@ func (m *Manager) Pull(req transfer.Request, from string) (transfer.JobID, error
 	return id, nil
 }
 
+// title names what one pull brings. How many things a selection has is said in words where there are some.
 func title(r transfer.Request) string {
 	switch {
 	case len(r.Paths) > 1:
-		return strconv.Itoa(len(r.Paths)) + " files"
+		return ""
 	case r.Paths[0] == "":
 		return r.ShareName
 	}

@@ -105,7 +105,7 @@ func TestPullShareAndSelection(t *testing.T) {
 	if got["one.txt"] != "1" || got["one (2).txt"] != "2" || got["big"] != string(random("big", 5<<20)) || len(got) != 3 {
 		t.Errorf("selection: %d entries", len(got))
 	}
-	if j.Adapted != 1 || j.Failed != 1 || j.Done != 3 || j.Title != "4 files" || j.Result != w.into {
+	if j.Adapted != 1 || j.Failed != 1 || j.Done != 3 || j.Title != "" || j.Result != w.into {
 		t.Errorf("%+v", j)
 	}
 	want := []transfer.Problem{{Path: "y/one.txt", Trouble: transfer.NameTrouble, As: "one (2).txt"}, {Path: "gone", Trouble: transfer.SourceGone}}
