@@ -57,6 +57,7 @@ type Engine struct {
 	watcher   *watch.Watcher
 	pulls     *download.Manager
 	changes   changes
+	ups       ups
 	log       *slog.Logger
 
 	mu       sync.Mutex // guards the fields below

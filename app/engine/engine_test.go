@@ -338,3 +338,37 @@ func TestRawEndsWithEndlessAnswers(t *testing.T) {
 		t.Errorf("no such route: %d, %v", status, err)
 	}
 }
+
+// TestPullThatWaitedBeforeTheNetwork: a job of the last run asks for its source before this device is on any network.
+func TestPullThatWaitedBeforeTheNetwork(t *testing.T) {
+	a, b := start(t, "anna", ""), start(t, "bert", "")
+	meet(a, b)
+	a.put("Stuff/note.txt", []byte("hello"))
+	o := a.offer("Stuff")
+	b.stop()
+	again, err := Open(t.Context(), Config{Home: b.home, Version: "test", Loopback: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	up := sources{again}.Up(a.id)
+	id, err := again.Pull(t.Context(), transfer.Request{Source: a.id, Share: o.ID, ShareName: o.Name, Paths: []share.Path{""}, Into: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := again.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	defer wg.Wait()
+	defer cancel()
+	select {
+	case <-up:
+	case <-time.After(15 * time.Second):
+		t.Fatal("who waited from before the network on is never told")
+	}
+	w := &world{Engine: again, t: t}
+	w.until("the pull is done", func() bool { return w.job(id).State == transfer.Done })
+}

@@ -44,6 +44,7 @@ type mesh struct {
 	changed  func()        // something that people see has changed
 	refresh  func()        // ask the network who is there
 	probes   chan struct{}
+	ups      *ups
 
 	mu      sync.Mutex // guards the fields below; neighbour.mu may be taken under it, looks.mu never
 	ctx     context.Context

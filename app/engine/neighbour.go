@@ -57,16 +57,14 @@ type neighbour struct {
 	tries, lends, events, names *rate.Limiter
 
 	mu      sync.Mutex // guards the fields below
-	online  bool
-	up      chan struct{} // closed while online
-	blocked bool          // it cannot dial this device
-	told    bool          // it was told that this device cannot dial it
-	looked  time.Time     // when it was last checked whether it moved
+	blocked bool       // it cannot dial this device
+	told    bool       // it was told that this device cannot dial it
+	looked  time.Time  // when it was last checked whether it moved
 	cut     context.CancelFunc
 }
 
 func newNeighbour(m *mesh, id discovery.DeviceID) *neighbour {
-	n := &neighbour{id: id, m: m, kick: make(chan struct{}, 1), lend: make(chan struct{}, 1), up: make(chan struct{}),
+	n := &neighbour{id: id, m: m, kick: make(chan struct{}, 1), lend: make(chan struct{}, 1),
 		tries: rate.NewLimiter(triesPerSecond, triesBurst), lends: rate.NewLimiter(lendsPerSecond, lendsBurst),
 		events: rate.NewLimiter(eventsPerSecond, eventsBurst), names: rate.NewLimiter(rate.Every(namesEvery), namesBurst)}
 	n.peer = link.NewPeer(id, m.dialer, func() []addrPort { return m.roster.Addresses(id) }, n.greeted)
@@ -260,11 +258,8 @@ func (n *neighbour) reachable() bool {
 
 func (n *neighbour) setOnline() {
 	n.lost.Store(false)
+	n.m.ups.set(n.id, true)
 	n.mu.Lock()
-	if !n.online {
-		n.online = true
-		close(n.up)
-	}
 	direct := n.peer.Direct()
 	tell := n.told && direct
 	n.told = n.told && !direct
@@ -277,21 +272,10 @@ func (n *neighbour) setOnline() {
 	n.m.hail(n)
 }
 
-func (n *neighbour) setOffline() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.online {
-		n.online = false
-		n.up = make(chan struct{})
-	}
-}
+func (n *neighbour) setOffline() { n.m.ups.set(n.id, false) }
 
 // isUp returns whether the device is there, and a channel that is closed when it is.
-func (n *neighbour) isUp() (bool, <-chan struct{}) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.online, n.up
-}
+func (n *neighbour) isUp() (bool, <-chan struct{}) { return n.m.ups.get(n.id) }
 
 func (n *neighbour) state() discovery.State {
 	p, err := n.m.roster.Get(n.id)

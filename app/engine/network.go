@@ -130,7 +130,7 @@ func (e *Engine) newNetwork(ctx context.Context) (*network, error) {
 	n.listener = link.NewListener(in, e.ident, e.log)
 	dialer := &link.Dialer{Identity: e.ident, Hello: n.hello}
 	n.mesh = &mesh{self: e.ident.ID(), roster: e.roster, dialer: dialer, listener: n.listener, log: e.log, group: e.group, changed: e.changes.bump,
-		refresh: func() { n.mdns.Refresh() }, probes: make(chan struct{}, maxProbes), list: map[discovery.DeviceID]*neighbour{},
+		refresh: func() { n.mdns.Refresh() }, ups: &e.ups, probes: make(chan struct{}, maxProbes), list: map[discovery.DeviceID]*neighbour{},
 		doors: map[netip.Addr]int{}}
 	n.server = server.New(server.Config{Hello: n.hello, Shares: access{e}, Neighbours: n.mesh, Watcher: e.watcher, Layers: e.layers, Log: e.log})
 	n.mesh.server = n.server

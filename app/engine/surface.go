@@ -304,18 +304,12 @@ func (s sources) Source(id discovery.DeviceID) (download.Source, error) {
 	return n.client, nil
 }
 
-// Up returns a channel that is closed when the device is there; one that nobody ever closes if it is not known, so the
-// caller looks again now and then.
+// Up returns a channel that is closed when the device is there, whatever network this one is on by then.
 func (s sources) Up(id discovery.DeviceID) <-chan struct{} {
-	m, err := s.e.mesh()
-	if err != nil {
-		return nil
+	if m, err := s.e.mesh(); err == nil {
+		m.start(id) // it may be one of many that nobody looked after
 	}
-	n := m.start(id)
-	if n == nil {
-		return nil
-	}
-	_, up := n.isUp()
+	_, up := s.e.ups.get(id)
 	return up
 }
 
