@@ -62,7 +62,10 @@ func TestSystemPlacesAreRefused(t *testing.T) {
 			t.Errorf("%s: %q", path, why)
 		}
 	}
-	for _, path := range []string{"/proc", "/sys"} {
+	for path, inside := range map[string]string{"/proc": "/proc/self", "/sys": "/sys/kernel"} {
+		if _, err := os.Stat(inside); err != nil {
+			continue // not mounted, as in some containers
+		}
 		if pseudo(path) == "" {
 			t.Errorf("%s passes for a place of files", path)
 		}
