@@ -22,9 +22,14 @@ const (
 	killsVar   = "PORCHLIGHT_KILLS"   // how often TestKills kills
 )
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+func TestMain(m *testing.M) {
+	if code, ok := runEnd(); ok {
+		os.Exit(code)
+	}
+	os.Exit(runRows(m))
+}
 
-func run(m *testing.M) int {
+func runRows(m *testing.M) int {
 	if os.Geteuid() != 0 {
 		return m.Run() // each row says that it needs root
 	}

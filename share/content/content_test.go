@@ -199,6 +199,16 @@ func TestHasherHoldsOnePiece(t *testing.T) {
 	}
 }
 
+// BenchmarkSum is of the small files that packs are made of.
+func BenchmarkSum(b *testing.B) {
+	p := noise(4 << 10)
+	b.SetBytes(int64(len(p)))
+	b.ReportAllocs()
+	for b.Loop() {
+		Sum(p)
+	}
+}
+
 func BenchmarkPieceCV(b *testing.B) {
 	p := noise(PieceSize)
 	b.SetBytes(PieceSize)

@@ -194,6 +194,9 @@ func TestPartFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := p.Reserve(t.Context(), f, 3<<20); err != nil {
+		t.Error(err)
+	}
 	if info, _ := f.Stat(); info.Size() != 3<<20 {
 		t.Errorf("size %d", info.Size())
 	}
@@ -207,7 +210,12 @@ func TestPartFiles(t *testing.T) {
 	if err := p.Seal(f, "f1", when); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.Create("huge", 1<<60); err == nil {
+	huge, err := p.Create("huge", 1<<60)
+	if err == nil {
+		err = p.Reserve(t.Context(), huge, 1<<60)
+		huge.Close()
+	}
+	if err == nil {
 		t.Error("an exabyte was reserved")
 	}
 	if err := p.Sweep(func(n string) bool { return n == "f1" }); err != nil {

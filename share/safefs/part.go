@@ -1,6 +1,7 @@
 package safefs
 
 import (
+	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -89,9 +90,9 @@ func (p *Part) putPlain(name string, data []byte, mtime time.Time) error {
 	return p.Seal(f, name, mtime)
 }
 
-// Create makes an empty file of the given size with its space reserved, replacing one of the same name: a full disk shows now and not at 99 %.
-func (p *Part) Create(name string, size int64) (*os.File, error) {
-	if size > p.dest.maxFile {
+// Create makes an empty file of n bytes, replacing one of the same name. Reserve is to take its space.
+func (p *Part) Create(name string, n int64) (*os.File, error) {
+	if n > p.dest.maxFile {
 		return nil, ErrTooLarge
 	}
 	if err := p.Remove(name); err != nil {
@@ -102,12 +103,20 @@ func (p *Part) Create(name string, size int64) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make part: %w", diskError(err))
 	}
-	if err := reserve(f, size); err != nil {
+	if err := setSize(f, n); err != nil {
 		f.Close()
 		_ = p.Remove(name) // a reservation that failed half-way holds space
-		return nil, fmt.Errorf("reserve %d bytes: %w", size, diskError(err))
+		return nil, fmt.Errorf("make part of %d bytes: %w", n, diskError(err))
 	}
 	return f, nil
+}
+
+// Reserve takes the space of a file of n bytes while others write it already: a full disk shows now and not at 99 %. It may be called again.
+func (p *Part) Reserve(ctx context.Context, f *os.File, n int64) error {
+	if err := reserve(ctx, f, n); err != nil {
+		return fmt.Errorf("reserve %d bytes: %w", n, diskError(err))
+	}
+	return nil
 }
 
 // Open opens a file of the folder for going on; fs.ErrNotExist if it is not there with that size.

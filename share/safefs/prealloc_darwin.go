@@ -1,6 +1,7 @@
 package safefs
 
 import (
+	"context"
 	"errors"
 	"math"
 	"os"
@@ -8,17 +9,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// reserve takes the space of a file and sets its size.
-func reserve(f *os.File, size int64) error {
-	if size == 0 {
+// setSize sets the size of an empty file and takes its space, which is quick here.
+func setSize(f *os.File, n int64) error {
+	if n == 0 {
 		return nil
 	}
-	want := unix.Fstore_t{Flags: unix.F_ALLOCATEALL, Posmode: unix.F_PEOFPOSMODE, Length: size}
+	want := unix.Fstore_t{Flags: unix.F_ALLOCATEALL, Posmode: unix.F_PEOFPOSMODE, Length: n}
 	if err := unix.FcntlFstore(f.Fd(), unix.F_PREALLOCATE, &want); errors.Is(err, unix.ENOSPC) {
 		return err
 	}
-	return f.Truncate(size)
+	return f.Truncate(n)
 }
+
+// reserve has nothing left to do.
+func reserve(context.Context, *os.File, int64) error { return nil }
 
 func freeBytes(dir string) (int64, error) {
 	var st unix.Statfs_t

@@ -1,23 +1,49 @@
 package safefs
 
 import (
+	"context"
 	"errors"
 	"math"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// reserve takes the space of a file and sets its size.
-func reserve(f *os.File, size int64) error {
-	if size == 0 {
-		return nil
+// setSize sets the size of an empty file; its space is left to reserve.
+func setSize(f *os.File, n int64) error { return f.Truncate(n) }
+
+// reserveStep is how much is reserved at once. Most disks note some blocks; where that takes milliseconds, because the disk is memory or old, those who
+// write the file wait meanwhile, so they get three times as long after each step.
+const reserveStep = 16 << 20
+
+// reserve takes the space of a file of n bytes, from its beginning on, so that it keeps ahead of those who write it.
+func reserve(ctx context.Context, f *os.File, n int64) error {
+	var st unix.Stat_t
+	var fs unix.Statfs_t
+	fd := int(f.Fd())
+	if err := errors.Join(unix.Fstat(fd, &st), unix.Fstatfs(fd, &fs)); err != nil {
+		return err
 	}
-	_, err := retry(func() (int, error) { return 0, unix.Fallocate(int(f.Fd()), 0, 0, size) })
-	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) {
-		return f.Truncate(size)
+	if missing := n - st.Blocks*512; missing > 0 && fs.Blocks > 0 && uint64(missing) > fs.Bavail*uint64(fs.Bsize) {
+		return unix.ENOSPC // before the disk is filled to the last byte
 	}
-	return err
+	for off := int64(0); off < n; off += reserveStep {
+		start := time.Now()
+		_, err := retry(func() (int, error) { return 0, unix.Fallocate(fd, 0, off, min(n-off, reserveStep)) })
+		if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(3 * time.Since(start)):
+		}
+	}
+	return nil
 }
 
 func freeBytes(dir string) (int64, error) {

@@ -1,6 +1,7 @@
 package safefs
 
 import (
+	"context"
 	"errors"
 	"math"
 	"os"
@@ -11,17 +12,20 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// reserve takes the space of a file and sets its size.
-func reserve(f *os.File, size int64) error {
-	if size == 0 {
+// setSize sets the size of an empty file and takes its space, which is quick here.
+func setSize(f *os.File, n int64) error {
+	if n == 0 {
 		return nil
 	}
-	err := windows.SetFileInformationByHandle(windows.Handle(f.Fd()), windows.FileAllocationInfo, (*byte)(unsafe.Pointer(&size)), uint32(unsafe.Sizeof(size)))
+	err := windows.SetFileInformationByHandle(windows.Handle(f.Fd()), windows.FileAllocationInfo, (*byte)(unsafe.Pointer(&n)), uint32(unsafe.Sizeof(n)))
 	if isFull(err) {
 		return err
 	}
-	return f.Truncate(size)
+	return f.Truncate(n)
 }
+
+// reserve has nothing left to do.
+func reserve(context.Context, *os.File, int64) error { return nil }
 
 func freeBytes(dir string) (int64, error) {
 	p, err := windows.UTF16PtrFromString(dir)

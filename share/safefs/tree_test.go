@@ -109,6 +109,49 @@ func TestOpenReadsAndNoticesChanges(t *testing.T) {
 	}
 }
 
+func TestBatch(t *testing.T) {
+	dir := plant(t, "a/one", "a/two", "b/three", "top", ".ssh/key")
+	tr := tree(t, dir)
+	b := tr.Batch()
+	defer b.Close()
+	buf := make([]byte, 16)
+	read := func(p share.Path) (string, error) {
+		e, err := tr.Stat(p)
+		must(t, err)
+		n, err := b.Read(p, e.Version, buf)
+		return string(buf[:n]), err
+	}
+	for _, p := range []share.Path{"a/one", "a/two", "top", "b/three", "a/one"} {
+		if got, err := read(p); got != string(p) || err != nil {
+			t.Errorf("%s: read %q, %v", p, got, err)
+		}
+	}
+	old, err := tr.Stat("a/two")
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(dir, "a", "two"), []byte("longer than it was"), 0o644))
+	if _, err := b.Read("a/two", old.Version, buf); !errors.Is(err, ErrChanged) {
+		t.Errorf("of another version: %v", err)
+	}
+	if _, err := read("a/two"); !errors.Is(err, ErrChanged) {
+		t.Errorf("larger than the buffer: %v", err)
+	}
+	for _, p := range []share.Path{"", "a", "a/none", "none/x", "a/../top", ".ssh/key", "a/.porchlight-x"} {
+		if _, err := b.Read(p, old.Version, buf); !errors.Is(err, ErrGone) {
+			t.Errorf("%q: %v", p, err)
+		}
+	}
+	must(t, os.Rename(filepath.Join(dir, "a"), filepath.Join(dir, "moved")))
+	eventually(t, "a folder that was moved is gone", func() bool {
+		_, err := b.Read("a/one", old.Version, buf)
+		return errors.Is(err, ErrGone)
+	})
+	must(t, tr.Close())
+	eventually(t, "a closed tree is gone", func() bool {
+		_, err := b.Read("top", old.Version, buf)
+		return errors.Is(err, ErrGone)
+	})
+}
+
 func TestWhatIsNotThere(t *testing.T) {
 	dir := plant(t, "a/b", ".porchlight-part/x", "a/.Porchlight-bin/y", "porchl~1/z")
 	tr := tree(t, dir)
@@ -377,5 +420,19 @@ func BenchmarkOpen(b *testing.B) {
 		must(b, err)
 		must(b, f.Check())
 		f.Close()
+	}
+}
+
+func BenchmarkBatch(b *testing.B) {
+	dir := plant(b, "a/b/c/d")
+	tr := tree(b, dir)
+	e, err := tr.Stat("a/b/c/d")
+	must(b, err)
+	batch, buf := tr.Batch(), make([]byte, 1<<10)
+	defer batch.Close()
+	b.ReportAllocs()
+	for b.Loop() {
+		_, err := batch.Read("a/b/c/d", e.Version, buf)
+		must(b, err)
 	}
 }

@@ -44,6 +44,11 @@ func TestOthersAreListedNeverOpened(t *testing.T) {
 		if err := second(tr.Open(p)); !errors.Is(err, ErrGone) {
 			t.Errorf("open %q: %v", p, err)
 		}
+		b := tr.Batch()
+		if _, err := b.Read(p, share.Version{}, make([]byte, 9)); !errors.Is(err, ErrGone) {
+			t.Errorf("read %q: %v", p, err)
+		}
+		b.Close()
 	}
 	if err := tr.List(t.Context(), "link to folder", share.ByName, nil); !errors.Is(err, ErrGone) {
 		t.Errorf("list through a link: %v", err)
@@ -113,6 +118,13 @@ func TestSwapRace(t *testing.T) {
 		if string(b) != "inside" {
 			t.Errorf("read %q", b)
 		}
+		batch := tr.Batch()
+		for range 2 { // the second time the folder is open, wherever it is by now
+			if _, err := batch.Read("d/f", f.Entry().Version, b); err == nil && string(b) != "inside" {
+				t.Errorf("batch read %q", b)
+			}
+		}
+		batch.Close()
 	}
 	close(stop)
 	wg.Wait()

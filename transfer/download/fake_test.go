@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -250,7 +251,7 @@ func (s *fakeSource) Pack(ctx context.Context, _ share.ID, want []share.Entry, y
 	}
 	for i, e := range want {
 		f, err := s.look(ctx, e.Path, e.Version)
-		if err == transfer.ErrAway || ctx.Err() != nil {
+		if errors.Is(err, transfer.ErrAway) || ctx.Err() != nil {
 			return err
 		}
 		if err != nil {

@@ -145,17 +145,25 @@ func (p *pull) fill(ctx context.Context, b *partial, bufs *[rangeLanes][]byte) e
 		todo = todo[1:]
 		return s, true
 	}
+	failed := func(err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if fail == nil {
+			fail = err
+		}
+		cancel()
+	}
+	wg.Go(func() {
+		if err := p.part.Reserve(ctx, b.file, b.size); err != nil {
+			failed(p.disk(err))
+		}
+	})
 	sync := p.newSyncer(b)
 	for i := range min(rangeLanes, len(todo)) {
 		wg.Go(func() {
 			for s, ok := next(); ok; s, ok = next() {
 				if err := p.fetchSpan(ctx, b, s, bufs[i], sync); err != nil {
-					mu.Lock()
-					if fail == nil {
-						fail = err
-					}
-					mu.Unlock()
-					cancel()
+					failed(err)
 					return
 				}
 			}

@@ -241,11 +241,13 @@ func (s *Server) pack(w http.ResponseWriter, r *http.Request) {
 	}
 	buf := s.buffers.Get().(*[]byte)
 	defer s.buffers.Put(buf)
+	files := tree.Batch()
+	defer files.Close()
 	seq := s.sequence(w, 64<<10)
 	for i, it := range items {
 		err := r.Context().Err()
 		if err == nil {
-			err = s.packOne(r.Context(), seq, tree, i, it, *buf)
+			err = s.packOne(r.Context(), seq, files, i, it, *buf)
 		}
 		if err != nil {
 			s.cfg.Log.Debug("pack broke off", "err", err)
@@ -275,8 +277,8 @@ func packItems(w http.ResponseWriter, r *http.Request) ([]wire.PackItem, error) 
 }
 
 // packOne sends one small file, or a head that says it is not to be had.
-func (s *Server) packOne(ctx context.Context, seq *sequence, tree *safefs.Tree, i int, it wire.PackItem, buf []byte) error {
-	n, err := s.readSmall(ctx, tree, it, buf)
+func (s *Server) packOne(ctx context.Context, seq *sequence, files *safefs.Batch, i int, it wire.PackItem, buf []byte) error {
+	n, err := s.readSmall(ctx, files, it, buf)
 	if err != nil {
 		return seq.Write(wire.PackHead{I: i, Size: -1})
 	}
@@ -287,27 +289,18 @@ func (s *Server) packOne(ctx context.Context, seq *sequence, tree *safefs.Tree, 
 	return seq.raw(buf[:n])
 }
 
-func (s *Server) readSmall(ctx context.Context, tree *safefs.Tree, it wire.PackItem, buf []byte) (int, error) {
-	p, err := share.ParsePath(it.Path)
-	if err != nil {
-		return 0, err
+// readSmall reads a whole file, in its turn.
+func (s *Server) readSmall(ctx context.Context, files *safefs.Batch, it wire.PackItem, buf []byte) (int, error) {
+	if len(it.Version) != len(share.Version{}) {
+		return 0, transfer.ErrProtocol
 	}
-	f, err := tree.Open(p)
-	if err != nil {
-		return 0, err
+	select {
+	case s.reads <- struct{}{}:
+		defer func() { <-s.reads }()
+	case <-ctx.Done():
+		return 0, ctx.Err()
 	}
-	defer f.Close()
-	e := f.Entry()
-	if len(it.Version) != len(e.Version) || share.Version(it.Version) != e.Version {
-		return 0, transfer.ErrChanged
-	}
-	if e.Size > int64(len(buf)) {
-		return 0, transfer.ErrLimit
-	}
-	if err := s.readAll(ctx, f, buf[:e.Size], 0); err != nil {
-		return 0, err
-	}
-	return int(e.Size), f.Check()
+	return files.Read(share.Path(it.Path), share.Version(it.Version), buf)
 }
 
 // layer describes the content of one version of a file; what was hashed while it was served need not be read again.

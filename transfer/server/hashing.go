@@ -5,6 +5,7 @@ import (
 	"context"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"porchlight/discovery"
@@ -40,7 +41,7 @@ type gathering struct {
 	size    int64
 	pieces  int64
 	all     *content.Gather
-	known   bool // the layer is in the cache: nothing to note
+	known   atomic.Bool // the layer is in the cache: nothing to note
 }
 
 // build is the reading of one file for its layer. It outlives the request that began it, since that takes longer than
@@ -67,13 +68,12 @@ func (h *hashing) of(e share.Entry) *gathering {
 	}
 	h.mu.Unlock()
 	g := &gathering{version: e.Version, size: e.Size}
-	_, known, err := h.cache.Layer(e.Version)
-	if g.known = known && err == nil; !g.known {
-		if g.all, err = content.NewGather(e.Size); err != nil {
-			g.known = true // larger than any layer may be: nobody will ask
-		} else {
-			g.pieces = e.Size/content.PieceSize + 1
-		}
+	if _, known, err := h.cache.Layer(e.Version); known && err == nil {
+		g.known.Store(true)
+	} else if g.all, err = content.NewGather(e.Size); err != nil {
+		g.known.Store(true) // larger than any layer may be: nobody will ask
+	} else {
+		g.pieces = e.Size/content.PieceSize + 1
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -91,7 +91,7 @@ func (h *hashing) of(e share.Entry) *gathering {
 
 // put notes a whole piece; part of one is left for the layer request to read.
 func (g *gathering) put(off int64, p []byte) {
-	if g.known || off%content.PieceSize != 0 {
+	if g.known.Load() || off%content.PieceSize != 0 {
 		return
 	}
 	i := int(off / content.PieceSize)
@@ -109,6 +109,7 @@ func (h *hashing) ready(ctx context.Context, v share.Version) (content.Layer, bo
 		if g := el.Value.(*gathering); g.all != nil {
 			if l, err := g.all.Layer(); err == nil {
 				l, err = h.cache.Fetch(ctx, v, func(context.Context) (content.Layer, error) { return l, nil })
+				g.known.Store(err == nil)
 				return l, err == nil
 			}
 		}
