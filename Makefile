@@ -76,7 +76,7 @@ release-check: ## everything slow: all systems, long fuzzing, 200 kills, known v
 lab-test: ## three computers on a LAN of network namespaces (Linux, root): make lab-test RUN=TestPull
 	$(HEADLESS) build $(SMALL) -tags headless -o build/porchlight .
 	$(HEADLESS) test -c -tags 'headless lab' -o build/lab.test ./app/labtest
-	$(SUDO) env PORCHLIGHT="$(CURDIR)/build/porchlight" PORCHLIGHT_KILLS="$(PORCHLIGHT_KILLS)" GOROOT="$$($(GO) env GOROOT)" \
+	$(SUDO) env PORCHLIGHT="$(CURDIR)/build/porchlight" PORCHLIGHT_KILLS="$(PORCHLIGHT_KILLS)" PORCHLIGHT_ROUNDS="$(PORCHLIGHT_ROUNDS)" GOROOT="$$($(GO) env GOROOT)" \
 		build/lab.test -test.v -test.timeout 90m -test.run '$(RUN)'
 
 bench: ## the benchmarks

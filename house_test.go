@@ -20,7 +20,7 @@ var floors = []string{
 	"discovery discovery/canon assets",
 	"share",
 	"transfer",
-	"discovery/identity discovery/mdns discovery/presence share/safefs share/content share/watch app/config",
+	"discovery/identity discovery/mdns discovery/place discovery/presence share/safefs share/content share/watch app/config app/desktop app/doctor",
 	"share/catalogue transfer/wire app/store",
 	"transfer/link",
 	"transfer/client transfer/server",

@@ -10,6 +10,7 @@ import (
 
 	"porchlight/app/config"
 	"porchlight/app/control"
+	"porchlight/app/desktop"
 	"porchlight/app/engine"
 	"porchlight/discovery"
 )
@@ -20,6 +21,7 @@ type host struct {
 	engine *engine.Engine
 	socket net.Listener
 	server *control.Server
+	log    *slog.Logger
 }
 
 // openHost takes the home into use. It returns config.ErrLocked when another process has it.
@@ -36,7 +38,7 @@ func openHost(ctx context.Context, cfg engine.Config) (*host, error) {
 	if err != nil {
 		return nil, errors.Join(err, e.Close(), lock.Release())
 	}
-	return &host{lock: lock, engine: e, socket: socket, server: control.New(control.Config{Engine: e, Log: cfg.Log})}, nil
+	return &host{lock: lock, engine: e, socket: socket, server: control.New(control.Config{Engine: e, Log: cfg.Log}), log: cfg.Log}, nil
 }
 
 // run works until ctx ends, and has stopped everything when it returns.
@@ -51,6 +53,7 @@ func (h *host) run(ctx context.Context) error {
 		}
 		cancel() // an engine nobody can reach is of no use
 	})
+	wg.Go(func() { (&awake{engine: h.engine, keep: desktop.Awake, onMains: desktop.OnMains, log: h.log}).run(ctx) })
 	err := h.engine.Run(ctx)
 	cancel()
 	wg.Wait()
@@ -61,7 +64,7 @@ func (h *host) run(ctx context.Context) error {
 func (h *host) ready(ctx context.Context) (discovery.Self, error) {
 	for since := uint64(0); ; {
 		self, err := h.engine.Self(ctx)
-		if err != nil || self.Port != 0 || self.Network == discovery.Public || len(self.Health) > 0 {
+		if err != nil || self.Port != 0 || self.Network == discovery.Public || self.Ask || len(self.Health) > 0 {
 			return self, err
 		}
 		if since, err = h.engine.Wait(ctx, since); err != nil {

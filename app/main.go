@@ -22,6 +22,6 @@ func Main(args []string, manifest []byte) int {
 		Connect: func(ctx context.Context, home string) (cli.Engine, error) { return control.Connect(ctx, home) },
 		Serve:   func(ctx context.Context, o cli.ServeOptions) error { return serve(ctx, version, o, os.Stdout) },
 		Lab:     func(ctx context.Context, o cli.LabOptions) error { return runLab(ctx, version, o, os.Stdout) },
-		Window:  func(ctx context.Context, home string) error { return openWindow(ctx, version, home) },
+		Window:  func(ctx context.Context, o cli.WindowOptions) error { return openWindow(ctx, version, o) },
 	})
 }

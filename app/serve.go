@@ -20,11 +20,11 @@ func serve(ctx context.Context, version string, o cli.ServeOptions, out io.Write
 			s.Name = o.Name
 		}
 		if o.Network != "" {
-			s.Network = o.Network
+			s.Network = o.Network // of networks that come later, too
 		}
 		return s.Check()
 	}
-	h, err := openHost(ctx, engine.Config{Home: o.Home, Version: version, Change: change, Log: logger()})
+	h, err := openHost(ctx, engine.Config{Home: o.Home, Version: version, Change: change, Network: o.Network, Log: logger()})
 	if err != nil {
 		return err
 	}
@@ -43,6 +43,8 @@ func serve(ctx context.Context, version string, o cli.ServeOptions, out io.Write
 // language: programs wait for them.
 func printReady(out io.Writer, w *assets.Words, self discovery.Self) {
 	switch {
+	case self.Ask:
+		fmt.Fprintf(out, "ready %s: %s\n", self.Name, w.Text("serve.ready.ask"))
 	case self.Network == discovery.Public:
 		fmt.Fprintf(out, "ready %s: %s\n", self.Name, w.Text("serve.ready.public"))
 	case self.Port == 0:

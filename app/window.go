@@ -5,13 +5,16 @@ package app
 import (
 	"context"
 	"errors"
+	"os"
 	"sync"
 	"time"
 
 	fyneapp "fyne.io/fyne/v2/app"
 
+	"porchlight/app/cli"
 	"porchlight/app/config"
 	"porchlight/app/control"
+	"porchlight/app/desktop"
 	"porchlight/app/engine"
 	"porchlight/app/gui"
 	"porchlight/app/viewmodel"
@@ -20,14 +23,28 @@ import (
 // openWindow shows the window of a home and returns when it was closed or ctx ended. It must run on the main goroutine. Where
 // a service works for the home already the window is one more client of it; otherwise the engine runs in this process, and
 // has ended when openWindow returns.
-func openWindow(ctx context.Context, version, home string) error {
+//
+// There is one window for each home: where one is open already it is shown, and nothing else happens. A hidden one begins
+// without being seen.
+func openWindow(ctx context.Context, version string, o cli.WindowOptions) error {
+	home := o.Home
+	if shown, err := showOther(ctx, o); shown || err != nil {
+		return err
+	}
 	settings, _, err := config.Load(home)
 	if err != nil {
 		return err
 	}
 	log := logger()
 	w := &windowEngine{cfg: engine.Config{Home: home, Version: version, AskFirst: true, Log: log}}
+	d, err := newDesk(home, settings, w.own)
+	if err != nil {
+		return err
+	}
 	err = gui.Run(ctx, gui.Config{
+		Desk:    d,
+		Hidden:  o.Hidden,
+		Bare:    !desktop.Shell(os.Getenv),
 		App:     fyneapp.NewWithID("org.porchlight.Porchlight"),
 		Connect: w.connect,
 		Look:    viewmodel.Look{Theme: settings.Theme, Language: settings.Language},
@@ -42,6 +59,22 @@ func openWindow(ctx context.Context, version, home string) error {
 		Log:     log,
 	})
 	return errors.Join(err, w.end())
+}
+
+// showOther asks a window that is open already to be seen. It reports whether there is one.
+func showOther(ctx context.Context, o cli.WindowOptions) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second) // an engine that hangs: another window says so
+	defer cancel()
+	c, err := control.Connect(ctx, o.Home)
+	if err != nil {
+		return false, nil //nolint:nilerr // none runs, or none that can be asked: the window tells
+	}
+	defer c.Close() //nolint:errcheck // nothing is in use any more
+	if o.Hidden {   // started with the computer while somebody was quicker
+		return true, nil
+	}
+	shown, err := c.ShowWindow(ctx)
+	return shown && err == nil, nil
 }
 
 // windowEngine finds or makes the engine of a window.
@@ -93,6 +126,13 @@ func (w *windowEngine) open(ctx context.Context) (viewmodel.Engine, error) {
 	defer w.mu.Unlock()
 	w.cancel, w.ended = cancel, ended
 	return h.engine, nil
+}
+
+// own reports whether the engine runs in this process.
+func (w *windowEngine) own() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.ended != nil
 }
 
 func (w *windowEngine) end() error {

@@ -9,6 +9,6 @@ import (
 )
 
 // openWindow says that this build has none.
-func openWindow(context.Context, string, string) error {
+func openWindow(context.Context, string, cli.WindowOptions) error {
 	return cli.ErrNoWindow
 }

@@ -32,8 +32,10 @@ func completed() map[string]struct{ dir, constants, values string } {
 		"cli.reason.":  {dir: "../share/safefs", constants: "Reason*"},
 		"cli.kind.":    {values: "folder drive printer scanner inbox other"},
 		"cli.exit.":    {values: "done failed usage no-engine not-found away"},
-		"cli.column.":  {values: "name workgroup state id address kind path job done files rate from what"},
-		"health.":      {values: "mdns listen watch other"},
+		"cli.column.":  {values: "name workgroup state id address kind path job done files rate from what interface network"},
+		"health.":      {values: "mdns listen watch other twin"},
+		"doctor.":      {dir: "doctor", constants: "Code"},
+		"cli.doctor.":  {dir: "doctor", constants: "Level"},
 	}
 }
 

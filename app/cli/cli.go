@@ -16,6 +16,7 @@ import (
 
 	"porchlight/app/config"
 	"porchlight/app/control"
+	"porchlight/app/desktop"
 	"porchlight/assets"
 	"porchlight/discovery"
 )
@@ -46,7 +47,7 @@ type Env struct {
 	// Serve runs an engine until ctx ends. Lab runs several. Window shows the window until it is closed.
 	Serve  func(ctx context.Context, o ServeOptions) error
 	Lab    func(ctx context.Context, o LabOptions) error
-	Window func(ctx context.Context, home string) error
+	Window func(ctx context.Context, o WindowOptions) error
 }
 
 // ErrNoWindow is what Window returns in a program built without one.
@@ -58,6 +59,12 @@ type ServeOptions struct {
 	Name    string
 	Network discovery.Network
 	Words   *assets.Words // never nil
+}
+
+// WindowOptions are those of a start without a command.
+type WindowOptions struct {
+	Home   string // absolute
+	Hidden bool   // begin without a window: started with the computer
 }
 
 // LabOptions are the arguments of lab.
@@ -95,13 +102,17 @@ type call struct {
 
 // commands lists them as help does. What stands here is the same in every language.
 func commands() []command {
+	const service = `{"installed","running","files","start","stop","missing"}`
 	const shares = `{"id","name","kind","path","added"}`
 	return []command{
 		{"serve", "", 0, 0, []option{{"--name", "NAME"}, {"--network", "home|office|public"}}, nil, serve},
 		{"status", "", 0, 0, nil, []string{`{"id","name","workgroup","network","port","addresses","version","home","downloads","peers","online","shares","active_jobs","health"}`}, connected(status)},
 		{"peers", "", 0, 0, []option{{"--wait", "N"}}, []string{`[{"id","name","workgroup","state","addresses","manual","dial_back","first_seen","last_seen",…},…]`}, connected(peers)},
 		{"peers add", "HOST[:PORT]", 1, 1, nil, nil, connected(peersAdd)},
+		{"doctor", "", 0, 0, nil, []string{`[{"code","level":"good"|"hint"|"trouble","text","do","params","fix":[…]},…]`}, connected(diagnose)},
 		{"workgroup", "[NAME]", 0, 1, nil, []string{`{"workgroup"}`}, connected(workgroup)},
+		{"network", "[home|office|public]", 0, 1, []option{{"--use", "NAME"}, {"--leave", "NAME"}},
+			[]string{`{"network","ask","interfaces":[{"name","used","chosen","network","addresses"},…]}`}, connected(network)},
 		{"share add", "PATH", 1, 1, []option{{"--name", "NAME"}}, []string{shares}, connected(shareAdd)},
 		{"share list", "", 0, 0, nil, []string{"[" + shares + ",…]"}, connected(shareList)},
 		{"share remove", "NAME", 1, 1, nil, nil, connected(shareRemove)},
@@ -114,6 +125,12 @@ func commands() []command {
 		{"resume", "JOB", 1, 1, nil, nil, connected(resume)},
 		{"cancel", "JOB", 1, 1, nil, nil, connected(cancel)},
 		{"raw", "DEVICE PATH", 2, 2, nil, []string{`{"status","type","text"}`, `{"status","type","bytes"}`}, connected(raw)},
+		{"service install", "", 0, 0, nil, []string{service}, serviceCall("cli.service.installed", desktop.Program.InstallService)},
+		{"service remove", "", 0, 0, nil, []string{service}, serviceCall("cli.service.removed", desktop.Program.RemoveService)},
+		{"service status", "", 0, 0, nil, []string{service}, serviceCall("cli.service.there", desktop.Program.Service)},
+		{"identity export", "FILE", 1, 1, nil, []string{`{"id","file"}`}, identityExport},
+		{"identity import", "FILE", 1, 1, []option{{"--replace", ""}}, []string{`{"id","file"}`}, identityImport},
+		{"purge", "", 0, 0, []option{{"--yes", ""}}, []string{`{"removed","paths"}`}, purge},
 		{"lab", "N", 1, 1, []option{{"--demo", ""}}, nil, lab},
 		{"version", "", 0, 0, nil, []string{`{"version"}`}, version},
 		{"help", "[COMMAND]", 0, 2, nil, []string{`{"help"}`}, help},
@@ -135,6 +152,9 @@ func Run(ctx context.Context, env Env) int {
 	if err == nil {
 		return exitOK
 	}
+	if errors.Is(err, errTrouble) {
+		return exitFailed
+	}
 	text, code := w.explain(err)
 	fmt.Fprintln(env.Stderr, "porchlight: "+text)
 	return code
@@ -149,7 +169,7 @@ func run(ctx context.Context, c *call, l line) error {
 		if l.help {
 			return help(ctx, c)
 		}
-		return c.Window(ctx, c.home)
+		return c.Window(ctx, WindowOptions{Home: c.home, Hidden: l.hidden})
 	}
 	cmd, rest, err := find(l.rest, l.help)
 	if err != nil {
@@ -158,6 +178,9 @@ func run(ctx context.Context, c *call, l line) error {
 	if l.help {
 		c.args = []string{cmd.name}
 		return help(ctx, c)
+	}
+	if l.hidden {
+		return usage("cli.usage.no-option", "Command", cmd.name, "Option", "--hidden")
 	}
 	if c.args, c.flags, err = parse(cmd, rest); err != nil {
 		return err
@@ -189,11 +212,14 @@ func find(rest []string, asking bool) (command, []string, error) {
 			return all[i], rest[words:], nil
 		}
 	}
-	if rest[0] == "share" {
-		if asking {
-			return command{name: "share"}, nil, nil
+	for group, which := range map[string]string{"share": "cli.usage.which-share", "service": "cli.usage.which-service", "identity": "cli.usage.which-identity"} {
+		if rest[0] != group {
+			continue
 		}
-		return command{}, nil, usage("cli.usage.which-share")
+		if asking {
+			return command{name: group}, nil, nil
+		}
+		return command{}, nil, usage(which)
 	}
 	return command{}, nil, usage("cli.usage.no-command", "Name", show(rest[0]))
 }
@@ -266,10 +292,11 @@ func version(_ context.Context, c *call) error {
 
 // line is a command line without what may stand anywhere.
 type line struct {
-	home string
-	json bool
-	help bool
-	rest []string
+	home   string
+	json   bool
+	help   bool
+	hidden bool // only without a command
+	rest   []string
 }
 
 // split takes --home, --json and --help out of the arguments, wherever they stand before a "--".
@@ -286,6 +313,8 @@ func split(args []string) (line, error) {
 			l.json = true
 		case a == "--help" || a == "-h":
 			l.help = true
+		case a == "--hidden" && len(l.rest) == 0:
+			l.hidden = true
 		case a == "--version":
 			l.rest = append(l.rest, "version")
 		case a == "--home":

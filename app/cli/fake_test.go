@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"porchlight/app/doctor"
 	"porchlight/discovery"
 	"porchlight/share"
 	"porchlight/share/catalogue"
@@ -19,17 +21,18 @@ import (
 
 // fake is an engine with two neighbours online and some more known. Each Wait plays the next step of what was set up.
 type fake struct {
-	mu      sync.Mutex // guards the fields below
-	self    discovery.Self
-	peers   []discovery.Peer
-	shares  []share.Share
-	jobs    []transfer.Job
-	pull    string // what happens to the next pull: see play
-	steps   []func()
-	version uint64
-	asked   []transfer.Request
-	calls   []string
-	many    int // entries of the folder "many"
+	mu       sync.Mutex // guards the fields below
+	self     discovery.Self
+	peers    []discovery.Peer
+	findings []doctor.Finding
+	shares   []share.Share
+	jobs     []transfer.Job
+	pull     string // what happens to the next pull: see play
+	steps    []func()
+	version  uint64
+	asked    []transfer.Request
+	calls    []string
+	many     int // entries of the folder "many"
 }
 
 func deviceID(n byte) discovery.DeviceID { return discovery.DeviceID{n, 7, n} }
@@ -43,6 +46,8 @@ func newFake() *fake {
 	addr := netip.MustParseAddrPort("192.0.2.7:47470")
 	return &fake{
 		self: discovery.Self{ID: deviceID(1), Name: "me", Workgroup: "WORKGROUP", Network: discovery.Home, Port: 47470, Addresses: []netip.AddrPort{addr},
+			Interfaces: []discovery.Interface{
+				{Name: "eth0", Used: true, Network: discovery.Home, Addresses: []netip.Addr{addr.Addr()}}, {Name: "wg0"}},
 			Version: "1.2", Home: "/h", Downloads: "/dl", Health: []discovery.Health{{Service: "mdns", Trouble: "no multicast"}}},
 		peers: []discovery.Peer{
 			{ID: deviceID(9), Name: "twin", State: discovery.Offline, Workgroup: "WORKGROUP"},
@@ -69,6 +74,12 @@ func (f *fake) Self(context.Context) (discovery.Self, error) {
 	return f.self, nil
 }
 
+func (f *fake) Diagnose(context.Context) ([]doctor.Finding, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.findings, nil
+}
+
 func (f *fake) SetName(context.Context, string) error { return errors.ErrUnsupported }
 
 func (f *fake) SetWorkgroup(_ context.Context, n string) error {
@@ -80,9 +91,30 @@ func (f *fake) SetWorkgroup(_ context.Context, n string) error {
 	f.self.Workgroup = n
 	return nil
 }
-func (f *fake) SetNetwork(context.Context, discovery.Network) error { return errors.ErrUnsupported }
-func (f *fake) SetDownloads(context.Context, string) error          { return errors.ErrUnsupported }
-func (f *fake) FinishFirstRun(context.Context) error                { return errors.ErrUnsupported }
+func (f *fake) SetNetwork(_ context.Context, n discovery.Network) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.self.Network, f.self.Ask = n, false
+	f.self.Interfaces[0].Network = n
+	return nil
+}
+
+func (f *fake) SetInterface(_ context.Context, name string, use bool) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range f.self.Interfaces {
+		if x := &f.self.Interfaces[i]; x.Name == name {
+			x.Used, x.Chosen = use, true
+			return nil
+		}
+	}
+	return fs.ErrNotExist
+}
+func (f *fake) Attend(context.Context, func()) error     { return errors.ErrUnsupported }
+func (f *fake) ShowWindow(context.Context) (bool, error) { return false, nil }
+
+func (f *fake) SetDownloads(context.Context, string) error { return errors.ErrUnsupported }
+func (f *fake) FinishFirstRun(context.Context) error       { return errors.ErrUnsupported }
 
 func (f *fake) Peers(context.Context) ([]discovery.Peer, error) {
 	f.mu.Lock()

@@ -71,7 +71,7 @@ func status(ctx context.Context, c *call, e control.Engine) error {
 	}
 	rows := [][]string{
 		{w.Text("cli.status.name"), show(self.Name)}, {w.Text("cli.status.workgroup"), show(self.Workgroup)}, {w.Text("cli.status.id"), row.ID},
-		{w.Text("cli.status.network"), w.value("network.", string(self.Network))}, {w.Text("cli.status.addresses"), addresses},
+		{w.Text("cli.status.network"), w.network(self.Network)}, {w.Text("cli.status.addresses"), addresses},
 		{w.Text("cli.status.neighbours"), w.Text("cli.status.online", "Online", row.Online, "Known", row.Peers)},
 		{w.Text("cli.status.shares"), w.count(row.Shares)}, {w.Text("cli.status.jobs"), w.count(row.ActiveJobs)},
 		{w.Text("cli.status.downloads"), show(self.Downloads)}, {w.Text("cli.status.home"), show(self.Home)}, {w.Text("cli.status.version"), self.Version},

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,8 +59,10 @@ func scriptEnv(args []string, getenv func(string) string, stdout, stderr io.Writ
 		Serve: func(_ context.Context, o ServeOptions) error {
 			return said("serve %s %q %q", filepath.Base(o.Home), o.Name, o.Network)
 		},
-		Lab:    func(_ context.Context, o LabOptions) error { return said("lab %d %t", o.N, o.Demo) },
-		Window: func(_ context.Context, home string) error { return said("window %s", filepath.Base(home)) },
+		Lab: func(_ context.Context, o LabOptions) error { return said("lab %d %t", o.N, o.Demo) },
+		Window: func(_ context.Context, o WindowOptions) error {
+			return said("window %s %t", filepath.Base(o.Home), o.Hidden)
+		},
 	}
 }
 
@@ -102,6 +105,9 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":  exits,
 			"engine": engineCmd,
+			"downloads": func(ts *testscript.TestScript, _ bool, args []string) { // FILE DIR: what is "DL" in the file is the folder
+				ts.Check(os.WriteFile(args[0], []byte(strings.ReplaceAll(ts.ReadFile(args[0]), "DL", filepath.ToSlash(args[1]))), 0o600))
+			},
 		},
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"porchlight/app/store"
 	"porchlight/assets"
 	"porchlight/discovery"
+	"porchlight/discovery/identity"
 	"porchlight/share"
 	"porchlight/share/catalogue"
 	"porchlight/share/safefs"
@@ -175,6 +176,10 @@ func (w words) explain(err error) (string, int) {
 		{config.ErrDamaged, exitFailed, "cli.error.settings"},
 		{store.ErrNewer, exitFailed, "cli.error.newer"},
 		{store.ErrDamaged, exitFailed, "cli.error.database"},
+		{identity.ErrTaken, exitFailed, "cli.error.identity-taken"},
+		{identity.ErrMissing, exitNotFound, "cli.error.no-key"},
+		{identity.ErrDamaged, exitFailed, "cli.error.bad-identity"},
+		{fs.ErrExist, exitFailed, "cli.error.exists"},
 		{ErrNoWindow, exitFailed, "cli.error.no-window"},
 		{transfer.ErrNoJob, exitNotFound, "cli.error.no-job"},
 		{transfer.ErrAway, exitAway, "cli.error.away"},

@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -22,9 +24,9 @@ const (
 
 // Settings is what the user decided for one home. A value. Fields of the file this version does not know are kept.
 type Settings struct {
-	Name         string            `json:"name"`      // of this device, 1 to 64 bytes
-	Workgroup    string            `json:"workgroup"` // the open workgroup
-	Network      discovery.Network `json:"network"`
+	Name         string            `json:"name"`               // of this device, 1 to 64 bytes
+	Workgroup    string            `json:"workgroup"`          // the open workgroup
+	Network      discovery.Network `json:"network"`            // what a network counts as that nobody was asked about
 	Downloads    string            `json:"downloads"`          // absolute; where pulls go unless told otherwise
 	Port         int               `json:"port,omitempty"`     // TCP; 0 means discovery.DefaultPort or any
 	Theme        string            `json:"theme,omitempty"`    // ThemeSystem, ThemeLight or ThemeDark
@@ -32,8 +34,41 @@ type Settings struct {
 	Scale        float32           `json:"scale,omitempty"`    // of the window; 0 means the system's
 	FirstRunDone bool              `json:"first_run_done,omitempty"`
 	KeepRunning  bool              `json:"keep_running,omitempty"` // go on sharing when the window is closed
+	SaidKeep     bool              `json:"said_keep,omitempty"`    // it was told once that it goes on
+
+	Networks map[string]Known `json:"networks,omitempty"`       // what the owner said of each, by its name (package place)
+	Also     []string         `json:"interfaces,omitempty"`     // used although the rule leaves them out
+	Not      []string         `json:"not_interfaces,omitempty"` // left out although the rule would use them
 
 	unknown map[string]json.RawMessage
+}
+
+// Known is what is kept of a network.
+type Known struct {
+	Network discovery.Network `json:"network"`
+	Said    time.Time         `json:"said"` // when that was decided
+}
+
+// maxNetworks is how many networks are remembered; those of whom it was said longest ago are asked about again.
+const maxNetworks = 256
+
+// Know notes what kind of network the named one is.
+func (s *Settings) Know(name string, kind discovery.Network, now time.Time) {
+	all := maps.Clone(s.Networks) // others may be reading it
+	if all == nil {
+		all = map[string]Known{}
+	}
+	all[name] = Known{kind, now}
+	for len(all) > maxNetworks {
+		oldest := name
+		for n, k := range all {
+			if k.Said.Before(all[oldest].Said) {
+				oldest = n
+			}
+		}
+		delete(all, oldest)
+	}
+	s.Networks = all
 }
 
 // Defaults returns the settings of a user who has decided nothing: the computer's name, WORKGROUP, a home network,
@@ -104,6 +139,11 @@ func (s *Settings) mend(def Settings) {
 	if s.Network == "" {
 		s.Network = def.Network
 	}
+	for name, k := range s.Networks {
+		if !k.Network.Valid() {
+			s.Networks[name] = Known{discovery.Public, k.Said}
+		}
+	}
 	if !filepath.IsAbs(s.Downloads) {
 		s.Downloads = def.Downloads
 	}
@@ -147,7 +187,8 @@ func (s *Settings) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &p.unknown); err != nil {
 		return err
 	}
-	for _, name := range []string{"name", "workgroup", "network", "downloads", "port", "theme", "language", "scale", "first_run_done", "keep_running"} {
+	for _, name := range []string{"name", "workgroup", "network", "downloads", "port", "theme", "language", "scale", "first_run_done", "keep_running",
+		"said_keep", "networks", "interfaces", "not_interfaces"} {
 		delete(p.unknown, name)
 	}
 	*s = Settings(p)

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 
+	"porchlight/app/doctor"
 	"porchlight/discovery"
 	"porchlight/share"
 	"porchlight/transfer"
@@ -56,6 +57,11 @@ func (c *Client) ForgetPeer(ctx context.Context, id discovery.DeviceID) error {
 
 // Refresh is Neighbours'.
 func (c *Client) Refresh(ctx context.Context) error { return c.tell(ctx, "refresh", nothing{}) }
+
+// Diagnose is Doctor's.
+func (c *Client) Diagnose(ctx context.Context) ([]doctor.Finding, error) {
+	return ask[[]doctor.Finding](ctx, c, "diagnose", nothing{})
+}
 
 // Shares is Shares'.
 func (c *Client) Shares(ctx context.Context) ([]share.Share, error) {
@@ -119,6 +125,27 @@ func (c *Client) RetryJob(ctx context.Context, id transfer.JobID) error {
 // ForgetJob is Jobs'.
 func (c *Client) ForgetJob(ctx context.Context, id transfer.JobID) error {
 	return c.tell(ctx, "forget-job", jobIDMsg{id})
+}
+
+// ShowWindow is Windows'.
+func (c *Client) ShowWindow(ctx context.Context) (bool, error) {
+	m, err := ask[yesMsg](ctx, c, "show-window", nothing{})
+	return m.Yes, err
+}
+
+// Attend is Windows'.
+func (c *Client) Attend(ctx context.Context, show func()) error {
+	return c.stream(ctx, "attend", nothing{}, func(l line) error {
+		if l.Changed {
+			show()
+		}
+		return nil
+	})
+}
+
+// SetInterface is Places'.
+func (c *Client) SetInterface(ctx context.Context, name string, use bool) error {
+	return c.tell(ctx, "set-interface", interfaceMsg{name, use})
 }
 
 // Wait is Changes'.

@@ -8,6 +8,7 @@ package control
 import (
 	"context"
 
+	"porchlight/app/doctor"
 	"porchlight/discovery"
 	"porchlight/share"
 	"porchlight/transfer"
@@ -18,11 +19,14 @@ import (
 type Engine interface {
 	Device
 	Neighbours
+	Doctor
 	Shares
 	Remote
 	Pulls
 	Jobs
 	Changes
+	Windows
+	Places
 }
 
 // Device is this computer and the user's decisions about it.
@@ -41,6 +45,11 @@ type Neighbours interface {
 	AddPeer(ctx context.Context, hostport string) error
 	ForgetPeer(ctx context.Context, id discovery.DeviceID) error
 	Refresh(ctx context.Context) error
+}
+
+// Doctor finds out why somebody is not seen. It takes some seconds.
+type Doctor interface {
+	Diagnose(ctx context.Context) ([]doctor.Finding, error)
 }
 
 // Shares is what this computer offers.
@@ -81,6 +90,20 @@ type Jobs interface {
 type Changes interface {
 	// Wait returns the newest version number once it is greater than since. Self, peers, shares and jobs share the number.
 	Wait(ctx context.Context, since uint64) (uint64, error)
+}
+
+// Windows are those of this user on one engine.
+type Windows interface {
+	// Attend says that a window is open, until ctx ends. show is called when another start of the program wants it seen.
+	Attend(ctx context.Context, show func()) error
+	// ShowWindow asks the open windows to be seen; false if there is none.
+	ShowWindow(ctx context.Context) (bool, error)
+}
+
+// Places is where this computer is.
+type Places interface {
+	// SetInterface has neighbours looked for behind an interface, or not.
+	SetInterface(ctx context.Context, name string, use bool) error
 }
 
 // Limits of the protocol between two processes of one user.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 
+	"porchlight/app/doctor"
 	"porchlight/discovery"
 	"porchlight/share"
 	"porchlight/transfer"
@@ -12,12 +13,13 @@ import (
 
 // fake is an engine that notes its calls and answers what it was told to.
 type fake struct {
-	self   discovery.Self
-	peers  []discovery.Peer
-	shares []share.Share
-	offers []share.Offer
-	jobs   []transfer.Job
-	err    error // returned by every call but Wait and Watch
+	self     discovery.Self
+	peers    []discovery.Peer
+	findings []doctor.Finding
+	shares   []share.Share
+	offers   []share.Offer
+	jobs     []transfer.Job
+	err      error // returned by every call but Wait and Watch
 
 	list  func(ctx context.Context, yield func([]share.Entry) error) error
 	watch func(ctx context.Context, changed func()) error
@@ -54,12 +56,24 @@ func (f *fake) SetWorkgroup(_ context.Context, n string) error { return f.did("S
 func (f *fake) SetNetwork(_ context.Context, n discovery.Network) error {
 	return f.did("SetNetwork", n)
 }
+func (f *fake) SetInterface(_ context.Context, n string, use bool) error {
+	return f.did("SetInterface", n, fmt.Sprint(use))
+}
+func (f *fake) ShowWindow(context.Context) (bool, error) { return true, f.did("ShowWindow") }
+func (f *fake) Attend(ctx context.Context, show func()) error {
+	show()
+	<-ctx.Done()
+	return ctx.Err()
+}
 func (f *fake) SetDownloads(_ context.Context, d string) error  { return f.did("SetDownloads", d) }
 func (f *fake) FinishFirstRun(context.Context) error            { return f.did("FinishFirstRun") }
 func (f *fake) Peers(context.Context) ([]discovery.Peer, error) { return f.peers, f.did("Peers") }
 func (f *fake) AddPeer(_ context.Context, hp string) error      { return f.did("AddPeer", hp) }
 func (f *fake) ForgetPeer(_ context.Context, id discovery.DeviceID) error {
 	return f.did("ForgetPeer", id.Short())
+}
+func (f *fake) Diagnose(context.Context) ([]doctor.Finding, error) {
+	return f.findings, f.did("Diagnose")
 }
 func (f *fake) Refresh(context.Context) error                 { return f.did("Refresh") }
 func (f *fake) Shares(context.Context) ([]share.Share, error) { return f.shares, f.did("Shares") }

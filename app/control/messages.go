@@ -110,6 +110,15 @@ type jobIDMsg struct {
 	ID transfer.JobID `json:"id"`
 }
 
+type interfaceMsg struct {
+	Name string `json:"name"`
+	Use  bool   `json:"use"`
+}
+
+type yesMsg struct {
+	Yes bool `json:"yes"`
+}
+
 type versionMsg struct {
 	Version uint64 `json:"version"`
 }

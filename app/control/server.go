@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"porchlight/app/doctor"
 	"porchlight/discovery"
 	"porchlight/share"
 	"porchlight/transfer"
@@ -122,6 +123,7 @@ func (s *Server) routes(life context.Context) *http.ServeMux {
 	add("add-peer", do(func(ctx context.Context, in textMsg) error { return e.AddPeer(ctx, string(in.Text)) }))
 	add("forget-peer", do(func(ctx context.Context, in deviceMsg) error { return e.ForgetPeer(ctx, in.Device) }))
 	add("refresh", do(func(ctx context.Context, _ nothing) error { return e.Refresh(ctx) }))
+	add("diagnose", call(func(ctx context.Context, _ nothing) ([]doctor.Finding, error) { return e.Diagnose(ctx) }))
 
 	add("shares", call(func(ctx context.Context, _ nothing) ([]shareMsg, error) {
 		v, err := e.Shares(ctx)
@@ -137,6 +139,12 @@ func (s *Server) routes(life context.Context) *http.ServeMux {
 	add("offers", call(func(ctx context.Context, in deviceMsg) ([]share.Offer, error) { return e.Offers(ctx, in.Device) }))
 	add("list", s.list)
 	add("watch", s.watch)
+	add("attend", s.attend)
+	add("show-window", call(func(ctx context.Context, _ nothing) (yesMsg, error) {
+		yes, err := e.ShowWindow(ctx)
+		return yesMsg{yes}, err
+	}))
+	add("set-interface", do(func(ctx context.Context, in interfaceMsg) error { return e.SetInterface(ctx, in.Name, in.Use) }))
 	add("raw", s.raw)
 	s.addJobs(add)
 	return m

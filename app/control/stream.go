@@ -84,10 +84,22 @@ func (s *Server) watch(ctx context.Context, body []byte, w http.ResponseWriter) 
 	if err != nil {
 		return err
 	}
+	return hinted(ctx, w, func(ctx context.Context, changed func()) error {
+		return s.engine.Watch(ctx, in.Device, in.Share, in.Path, changed)
+	})
+}
+
+// attend passes on that the window is wanted.
+func (s *Server) attend(ctx context.Context, _ []byte, w http.ResponseWriter) error {
+	return hinted(ctx, w, s.engine.Attend)
+}
+
+// hinted writes a line for each hint that follow gives, until follow ends.
+func hinted(ctx context.Context, w http.ResponseWriter, follow func(ctx context.Context, changed func()) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	hints, ended := make(chan struct{}, 1), make(chan error, 1)
 	go func() {
-		ended <- s.engine.Watch(ctx, in.Device, in.Share, in.Path, func() {
+		ended <- follow(ctx, func() {
 			select {
 			case hints <- struct{}{}:
 			default:
@@ -95,7 +107,7 @@ func (s *Server) watch(ctx context.Context, body []byte, w http.ResponseWriter) 
 		})
 	}()
 	out := newLines(w)
-	err = out.put(line{}) // the caller knows that the engine has taken the call
+	err := out.put(line{}) // the caller knows that the engine has taken the call
 	for err == nil {
 		select {
 		case <-hints:

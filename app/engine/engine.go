@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"porchlight/app/config"
 	"porchlight/app/store"
@@ -32,8 +33,12 @@ type Config struct {
 	Version string
 	// Change is applied to the settings before they are used, and kept: what was asked for on the command line.
 	Change func(*config.Settings) error
-	// AskFirst keeps a new home off the network until FinishFirstRun: its owner has not said yet whom the network belongs to.
+	// AskFirst keeps a new home off the network until FinishFirstRun, and off each new network until SetNetwork: its owner has
+	// not said yet whom it belongs to. Otherwise that is asked while a window attends; a network that comes when none does counts
+	// as Settings.Network says.
 	AskFirst bool
+	// Network, if set, is what the network counts as on which the engine starts.
+	Network discovery.Network
 	// Loopback keeps everything on this machine: several engines that only find each other.
 	Loopback bool
 	Log      *slog.Logger
@@ -58,12 +63,16 @@ type Engine struct {
 	pulls     *download.Manager
 	changes   changes
 	ups       ups
+	learned   *learned
+	relook    chan struct{} // look where this computer is
 	log       *slog.Logger
 
 	mu       sync.Mutex // guards the fields below
 	settings config.Settings
 	net      *network // nil while this device is on no network
 	renet    chan struct{}
+	at       places
+	windows  map[chan struct{}]bool // those that attend
 	health   map[string]string
 }
 
@@ -72,7 +81,9 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	e := &Engine{cfg: cfg, log: cfg.Log, health: map[string]string{}, renet: make(chan struct{})}
+	e := &Engine{cfg: cfg, log: cfg.Log, health: map[string]string{}, renet: make(chan struct{}), relook: make(chan struct{}, 1),
+		windows: map[chan struct{}]bool{}}
+	e.at.assumed = map[string]discovery.Network{}
 	e.changes.init()
 	if err := e.open(ctx); err != nil {
 		return nil, errors.Join(err, e.Close())
@@ -86,7 +97,12 @@ func (e *Engine) open(ctx context.Context) error {
 	if e.ident, err = identity.Load(e.cfg.Home, fresh); err != nil {
 		return err
 	}
-	e.install = identity.Install(e.ident.ID(), machineID(), e.cfg.Home)
+	moved, err := identity.Moved(e.cfg.Home)
+	if err != nil {
+		return err
+	}
+	e.install = identity.Install(e.ident.ID(), machineID()+moved, e.cfg.Home)
+	e.learned = newLearned(e.ident.ID(), e.install)
 	if err := e.loadSettings(ctx); err != nil {
 		return err
 	}
@@ -140,6 +156,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 	part("watch", e.watcher.Run)
 	part("pull", e.pulls.Run)
+	part("places", e.watchPlaces)
 	part("network", e.runNetworks)
 	wg.Wait()
 	return nil
@@ -176,11 +193,12 @@ func (e *Engine) setHealth(service, trouble string) {
 func (e *Engine) Self(context.Context) (discovery.Self, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	s := discovery.Self{ID: e.ident.ID(), Name: e.settings.Name, Workgroup: e.settings.Workgroup, Network: e.settings.Network,
+	s := discovery.Self{ID: e.ident.ID(), Name: e.settings.Name, Workgroup: e.settings.Workgroup,
 		Version: e.cfg.Version, Home: e.cfg.Home, Downloads: e.settings.Downloads, FirstRun: !e.settings.FirstRunDone}
 	if e.net != nil {
 		s.Port, s.Addresses = e.net.port, e.net.addresses()
 	}
+	e.whereabouts(&s)
 	for service, trouble := range e.health {
 		s.Health = append(s.Health, discovery.Health{Service: service, Trouble: trouble})
 	}
@@ -223,15 +241,6 @@ func (e *Engine) SetWorkgroup(ctx context.Context, name string) error {
 	return e.change(ctx, func(s *config.Settings) { s.Workgroup = name })
 }
 
-// SetNetwork says how far the network is trusted. On a public one this device neither announces itself nor listens.
-func (e *Engine) SetNetwork(ctx context.Context, n discovery.Network) error {
-	if err := e.change(ctx, func(s *config.Settings) { s.Network = n }); err != nil {
-		return err
-	}
-	e.againNetwork()
-	return nil
-}
-
 // againNetwork has runNetworks decide anew.
 func (e *Engine) againNetwork() {
 	e.mu.Lock()
@@ -250,10 +259,20 @@ func (e *Engine) SetDownloads(ctx context.Context, dir string) error {
 
 // FinishFirstRun notes that somebody has gone through the first steps.
 func (e *Engine) FinishFirstRun(ctx context.Context) error {
-	if err := e.change(ctx, func(s *config.Settings) { s.FirstRunDone = true }); err != nil {
+	e.mu.Lock()
+	names := placesOf(e.at.spots, nil)
+	e.mu.Unlock()
+	if err := e.change(ctx, func(s *config.Settings) {
+		s.FirstRunDone = true
+		if s.Networks == nil { // what the steps showed is the answer
+			for _, name := range names {
+				s.Know(name, s.Network, time.Now().UTC().Truncate(time.Second))
+			}
+		}
+	}); err != nil {
 		return err
 	}
-	e.againNetwork()
+	e.recount()
 	return nil
 }
 

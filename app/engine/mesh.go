@@ -43,8 +43,12 @@ type mesh struct {
 	group    func() string // the open workgroup of this device
 	changed  func()        // something that people see has changed
 	refresh  func()        // ask the network who is there
+	announce func()        // say once more who is here
 	probes   chan struct{}
 	ups      *ups
+	learned  *learned
+	twin     func() // another computer uses this device's identity
+	checks   checks
 
 	mu      sync.Mutex // guards the fields below; neighbour.mu may be taken under it, looks.mu never
 	ctx     context.Context
@@ -115,6 +119,7 @@ func (m *mesh) clock(ctx context.Context) {
 			m.roster.Expire()
 			m.tellNews(false)
 		case <-gossip.C:
+			m.twin()
 			for _, n := range m.all() {
 				if up, _ := n.isUp(); up {
 					m.hail(n)
@@ -208,6 +213,10 @@ func (m *mesh) retryAll() {
 
 // sighted follows one hint.
 func (m *mesh) sighted(s discovery.Sighting) {
+	if m.learned.hear(s) {
+		m.dial(presence.Target{Addresses: s.Addresses}, false) // a copy of this device, or this one itself
+		return
+	}
 	t, dial := m.roster.See(s)
 	if !dial {
 		return
@@ -216,6 +225,14 @@ func (m *mesh) sighted(s discovery.Sighting) {
 		if n := m.start(t.ID); n != nil {
 			n.try()
 		}
+		return
+	}
+	m.dial(t, s.Source == discovery.FromManual)
+}
+
+// dial probes an unproven target in the background, when its turn comes.
+func (m *mesh) dial(t presence.Target, manual bool) {
+	if len(t.Addresses) == 0 {
 		return
 	}
 	door := t.Addresses[0].Addr()
@@ -232,7 +249,7 @@ func (m *mesh) sighted(s discovery.Sighting) {
 		}
 		ctx, cancel := context.WithTimeout(ctx, probeTime)
 		defer cancel()
-		if _, err := m.probe(ctx, t, s.Source == discovery.FromManual); err != nil {
+		if _, err := m.probe(ctx, t, manual); err != nil {
 			m.log.Debug("not met", "addresses", t.Addresses, "err", err)
 		}
 	}) {
@@ -271,12 +288,14 @@ func (m *mesh) probe(ctx context.Context, t presence.Target, manual bool) (disco
 	for _, a := range t.Addresses {
 		g, err := m.dialer.Dial(ctx, want, a)
 		if err != nil {
+			m.learned.failed(a, err)
 			errs = append(errs, err)
 			continue
 		}
 		id := g.Conn.Session.ID
 		g.Conn.Close()
 		if id == m.self {
+			m.own(g.Answer)
 			return id, errSelf
 		}
 		m.prove(id, g.Answer, a, true, manual)
@@ -288,7 +307,15 @@ func (m *mesh) probe(ctx context.Context, t presence.Target, manual bool) (disco
 	return discovery.DeviceID{}, errors.Join(errs...)
 }
 
+// own notes that this device's identity answered or called: perhaps from another computer.
+func (m *mesh) own(h wire.Hello) {
+	if m.learned.own(h) {
+		m.twin()
+	}
+}
+
 func (m *mesh) prove(id discovery.DeviceID, h wire.Hello, a addrPort, reached, manual bool) {
+	m.learned.meet(id, h)
 	fresh := m.roster.Prove(presence.Proof{ID: id, Name: h.Name, Workgroup: h.Workgroup, Install: h.Install, Version: h.App,
 		Caps: h.Caps, Address: a, Reached: reached, Manual: manual})
 	if fresh {
@@ -314,6 +341,7 @@ func (m *mesh) tellNews(fresh bool) {
 // Greeted is told of every hello this device hears (server.Neighbours).
 func (m *mesh) Greeted(s *link.Session, h wire.Hello) bool {
 	if s.ID == m.self {
+		m.own(h)
 		return true
 	}
 	var at addrPort
@@ -360,7 +388,8 @@ func (m *mesh) Hints(dev discovery.DeviceID) []wire.PeerHint {
 		if q.State != discovery.Online || q.ID == dev || !discovery.SameWorkgroup(q.Workgroup, p.Workgroup) {
 			continue
 		}
-		h := wire.PeerHint{ID: q.ID[:], Age: uint32(max(0, time.Since(q.LastSeen)/time.Second))}
+		n := m.get(q.ID)
+		h := wire.PeerHint{ID: q.ID[:], Direct: n != nil && n.peer.Direct(), Age: uint32(max(0, time.Since(q.LastSeen)/time.Second))}
 		for _, a := range q.Addresses {
 			if !a.Addr().IsLinkLocalUnicast() && !a.Addr().IsLoopback() && len(h.Addrs) < wire.MaxPeerAddrs {
 				h.Addrs = append(h.Addrs, a.String())

@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	movedTime  = time.Second      // within which a neighbour's old address answers if it still has it
-	movedEvery = 10 * time.Second // between two looks at one neighbour
+	movedTime  = time.Second     // within which a neighbour's old address answers if it still has it
+	movedEvery = 3 * time.Second // between two looks at one neighbour
 )
 
 // moved is told that a neighbour connected from an address. If the connections this device made to it lead elsewhere it may
@@ -21,17 +21,27 @@ func (n *neighbour) moved(from netip.Addr) {
 		return
 	}
 	n.mu.Lock()
-	due := time.Since(n.looked) >= movedEvery
-	if due {
-		n.looked = time.Now()
-	}
+	looks := n.looking
+	n.looking = true
+	wait := movedEvery - time.Since(n.looked)
 	n.mu.Unlock()
-	if !due {
+	if looks {
 		return
 	}
-	n.m.spawn(func(ctx context.Context) {
+	if !n.m.spawn(func(ctx context.Context) {
+		select { // it may have two addresses and have said so a moment ago, and lose one of them now
+		case <-time.After(wait):
+		case <-ctx.Done():
+		}
+		n.mu.Lock()
+		n.looked, n.looking = time.Now(), false
+		n.mu.Unlock()
 		ctx, cancel := context.WithTimeout(ctx, movedTime)
 		defer cancel()
+		old := n.peer.Dialled()
+		if len(old) == 0 {
+			return // connected anew meanwhile, or about to be
+		}
 		for _, a := range old {
 			if g, err := n.m.dialer.Dial(ctx, &n.id, a); err == nil {
 				g.Conn.Close()
@@ -40,5 +50,9 @@ func (n *neighbour) moved(from netip.Addr) {
 		}
 		n.m.log.Info("a neighbour has another address; connecting anew", "peer", n.id.Short(), "from", from)
 		n.drop()
-	})
+	}) {
+		n.mu.Lock()
+		n.looking = false
+		n.mu.Unlock()
+	}
 }

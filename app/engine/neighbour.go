@@ -60,6 +60,7 @@ type neighbour struct {
 	blocked bool       // it cannot dial this device
 	told    bool       // it was told that this device cannot dial it
 	looked  time.Time  // when it was last checked whether it moved
+	looking bool       // it is about to be checked
 	cut     context.CancelFunc
 }
 

@@ -34,7 +34,7 @@ type network struct {
 // runNetworks is on the network while its owner trusts it, and off it otherwise.
 func (e *Engine) runNetworks(ctx context.Context) error {
 	for ctx.Err() == nil {
-		trusted, again := e.trusted()
+		trusted, turn, again := e.trusted()
 		if !trusted {
 			select {
 			case <-again:
@@ -46,7 +46,7 @@ func (e *Engine) runNetworks(ctx context.Context) error {
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			defer cancel()
-			for trusted := true; trusted && nctx.Err() == nil; trusted, again = e.trusted() {
+			for now := turn; trusted && now == turn && nctx.Err() == nil; trusted, now, again = e.trusted() {
 				select {
 				case <-again:
 				case <-nctx.Done():
@@ -68,11 +68,12 @@ func (e *Engine) runNetworks(ctx context.Context) error {
 	return nil
 }
 
-// trusted reports whether this device may be on the network, and a channel that is closed when that may have changed.
-func (e *Engine) trusted() (bool, <-chan struct{}) {
+// trusted reports whether this device may be on the network, a number that changes when the network must be begun anew, and a
+// channel that is closed when either may have changed.
+func (e *Engine) trusted() (bool, int, <-chan struct{}) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.settings.Network != discovery.Public && (e.settings.FirstRunDone || !e.cfg.AskFirst), e.renet
+	return e.trustedPlace() && (e.settings.FirstRunDone || !e.cfg.AskFirst), e.at.turn, e.renet
 }
 
 // runNetwork is on the network until ctx ends.
@@ -127,15 +128,23 @@ func (e *Engine) newNetwork(ctx context.Context) (*network, error) {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
 	n := &network{e: e, port: in.Addr().(*net.TCPAddr).Port, label: mdns.NewLabel()}
-	n.listener = link.NewListener(in, e.ident, e.log)
+	n.listener = link.NewListener(door{in, e}, e.ident, e.log)
 	dialer := &link.Dialer{Identity: e.ident, Hello: n.hello}
 	n.mesh = &mesh{self: e.ident.ID(), roster: e.roster, dialer: dialer, listener: n.listener, log: e.log, group: e.group, changed: e.changes.bump,
-		refresh: func() { n.mdns.Refresh() }, ups: &e.ups, probes: make(chan struct{}, maxProbes), list: map[discovery.DeviceID]*neighbour{},
-		doors: map[netip.Addr]int{}}
-	n.server = server.New(server.Config{Hello: n.hello, Shares: access{e}, Neighbours: n.mesh, Watcher: e.watcher, Layers: e.layers, Log: e.log})
+		refresh: func() { n.mdns.Refresh() }, announce: func() { n.mdns.Announce() }, ups: &e.ups, probes: make(chan struct{}, maxProbes), list: map[discovery.DeviceID]*neighbour{},
+		doors: map[netip.Addr]int{}, learned: e.learned, twin: e.checkTwin}
+	n.server = server.New(server.Config{Hello: n.hello, Shares: access{e}, Neighbours: n.mesh, Watcher: e.watcher, Layers: e.layers, Log: e.log,
+		Checkup: n.mesh.checkup})
 	n.mesh.server = n.server
-	n.mdns = mdns.New(mdns.Config{Log: e.log, Record: n.record(), Loopback: e.cfg.Loopback, OnSighting: n.mesh.sighted, OnNetworkChange: n.changed,
-		OnHealth: func(trouble string) { e.setHealth("mdns", trouble) }})
+	known := mdns.Config{Log: e.log, Record: n.record(), Loopback: e.cfg.Loopback, OnSighting: n.mesh.sighted, OnNetworkChange: n.changed,
+		OnHealth: func(trouble string) { e.setHealth("mdns", trouble) }}
+	if !e.cfg.Loopback {
+		known.Fit = e.fits
+		e.mu.Lock()
+		known.Also, known.Not = e.settings.Also, e.settings.Not
+		e.mu.Unlock()
+	}
+	n.mdns = mdns.New(known)
 	n.readAddresses()
 	return n, nil
 }
@@ -162,7 +171,7 @@ func (n *network) hello() wire.Hello {
 	n.e.mu.Lock()
 	defer n.e.mu.Unlock()
 	s := n.e.settings
-	return wire.Hello{V: wire.Version, Name: s.Name, Workgroup: s.Workgroup, Install: n.e.install, Port: uint16(n.port), App: n.e.cfg.Version}
+	return wire.Hello{V: wire.Version, Name: s.Name, Workgroup: s.Workgroup, Install: n.e.install, Port: uint16(n.port), App: n.e.cfg.Version, Now: time.Now().UnixNano()}
 }
 
 func (n *network) record() mdns.Record {

@@ -21,11 +21,17 @@ type neighbours struct {
 	empty  *emptyNote
 	groups []viewmodel.Group
 	entry  *widget.Entry // of an address
+	why    fyne.CanvasObject
 }
 
 func newNeighbours(w *window) *neighbours {
 	n := &neighbours{w: w, box: container.New(stack{gap: 10}), empty: newEmptyNote(w, "lamp")}
-	n.page = scrollPage(24, 960, column(20, w.paint.bold(w.set.Words.Text("page.neighbours"), textHead, colText), n.box))
+	why := func() *widget.Button {
+		return button(w.set.Words.Text("page.doctor"), false, func() { w.set.Nav.Go(viewmodel.Place{Page: viewmodel.PageDoctor}) })
+	}
+	n.why = why()
+	head := row(12, 0, []float32{-1, 0}, w.paint.bold(w.set.Words.Text("page.neighbours"), textHead, colText), why())
+	n.page = scrollPage(24, 960, column(20, head, n.box))
 	n.whole = container.NewBorder(nil, n.address(), nil, nil, container.NewStack(n.page, n.empty.object))
 	return n
 }
@@ -50,6 +56,9 @@ func (n *neighbours) object() fyne.CanvasObject { return n.whole }
 
 func (n *neighbours) refresh() {
 	empty := n.w.set.Neighbours.Empty()
+	if n.empty.action = nil; n.w.set.Ready() {
+		n.empty.action = n.why
+	}
 	n.empty.show(empty)
 	shown(n.page, empty.Title == "")
 	groups := n.w.set.Neighbours.Groups()

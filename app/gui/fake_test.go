@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"porchlight/app/doctor"
 	"porchlight/discovery"
 	"porchlight/share"
 	"porchlight/transfer"
@@ -48,6 +49,10 @@ func newHouse() *house {
 	h := &house{bump: make(chan struct{}), version: 1, offers: map[discovery.DeviceID][]share.Offer{}, entries: map[share.Path][]share.Entry{}}
 	h.self = discovery.Self{ID: device(1), Name: "Anna’s desktop", Workgroup: "Maple Street", Network: discovery.Home, Port: discovery.DefaultPort, Version: "0.1.0",
 		Addresses: []netip.AddrPort{netip.MustParseAddrPort("192.168.1.20:47470")}, Home: "/home/anna/.config/porchlight", Downloads: "/home/anna/Downloads/Porchlight"}
+	h.self.Interfaces = []discovery.Interface{
+		{Name: "enp3s0", Used: true, Network: discovery.Home, Addresses: []netip.Addr{netip.MustParseAddr("192.168.1.20")}},
+		{Name: "wg0", Addresses: []netip.Addr{netip.MustParseAddr("10.9.0.2")}},
+	}
 	h.peers = []discovery.Peer{
 		peer(2, "Bo’s mini-PC", "Maple Street", discovery.Online, 0),
 		peer(3, "Clara’s laptop", "Maple Street", discovery.Online, 0),
@@ -127,6 +132,16 @@ func (h *house) Self(context.Context) (discovery.Self, error) {
 	return h.self, nil
 }
 
+func (h *house) Diagnose(context.Context) ([]doctor.Finding, error) {
+	h.note("diagnose")
+	return []doctor.Finding{
+		{Code: doctor.BlockedHere, Level: doctor.Trouble, Params: map[string]string{"Name": "Bo’s mini-PC", "Port": "47470"},
+			Fix: []string{"sudo ufw allow from 192.168.1.0/24 to any port 47470 proto tcp", "sudo ufw allow from 192.168.1.0/24 to any port 5353 proto udp"}},
+		{Code: doctor.Away, Level: doctor.Hint, Params: map[string]string{"Name": "Dad’s old computer under the stairs", "Address": "192.168.1.25:47470"}},
+		{Code: doctor.AddressGood, Level: doctor.Good, Params: map[string]string{"Addresses": "192.168.1.20"}},
+	}, nil
+}
+
 func (h *house) SetName(_ context.Context, s string) error {
 	h.change(func() { h.self.Name = s })
 	return nil
@@ -138,8 +153,26 @@ func (h *house) SetWorkgroup(_ context.Context, s string) error {
 }
 
 func (h *house) SetNetwork(_ context.Context, n discovery.Network) error {
-	h.change(func() { h.self.Network = n })
+	h.change(func() { h.self.Network, h.self.Ask = n, false })
 	return nil
+}
+
+func (h *house) SetInterface(_ context.Context, name string, use bool) error {
+	h.note("interface %s %v", name, use)
+	h.change(func() {
+		h.self.Interfaces = slices.Clone(h.self.Interfaces)
+		for i := range h.self.Interfaces {
+			if x := &h.self.Interfaces[i]; x.Name == name {
+				x.Used, x.Chosen = use, true
+			}
+		}
+	})
+	return nil
+}
+
+func (h *house) Attend(ctx context.Context, _ func()) error {
+	<-ctx.Done()
+	return ctx.Err()
 }
 
 func (h *house) SetDownloads(_ context.Context, dir string) error {

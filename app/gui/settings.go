@@ -22,6 +22,8 @@ type settings struct {
 	name      *nameField
 	workgroup *nameField
 	networks  *choices
+	ways      *interfaces
+	desk      *switches
 	downloads *cut
 	troubles  *fyne.Container
 	said      []string
@@ -32,6 +34,7 @@ func newSettings(w *window) *settings {
 	s := &settings{w: w, downloads: newCut(p.text("", textBody, colText)), troubles: container.New(stack{gap: 4})}
 	s.name, s.workgroup = newNameField(w, vm.Name, vm.SetName), newNameField(w, vm.Workgroup, vm.SetWorkgroup)
 	s.networks = newChoices(w, 150, 62, vm.Networks, vm.SetNetwork)
+	s.ways, s.desk = newInterfaces(w), newSwitches(w)
 	downloads := p.card(inset(6, 6, 12, 8, row(8, 0, []float32{20, -1, 0, 0}, p.thing("folder", 20), s.downloads,
 		button(words.Text("action.show-folder"), false, vm.ShowDownloads),
 		button(words.Text("action.choose"), false, func() { w.chooseFolder(vm.SetDownloads) }))))
@@ -47,7 +50,8 @@ func newSettings(w *window) *settings {
 	content := column(20,
 		p.bold(words.Text("page.settings"), textHead, colText),
 		s.section("settings.name", s.name.object), s.section("settings.workgroup", s.workgroup.object),
-		s.section("settings.network", s.networks.box), s.section("settings.downloads", downloads),
+		s.section("settings.network", s.networks.box), s.section("settings.interfaces", s.ways.box), s.section("settings.downloads", downloads),
+		s.section("settings.desk", s.desk.box),
 		container.NewGridWithColumns(2, s.section("settings.theme", themes), s.section("settings.language", langs)),
 		s.troubles)
 	s.whole = scrollPage(24, 600, content)
@@ -70,7 +74,8 @@ func (s *settings) object() fyne.CanvasObject { return s.whole }
 func (s *settings) refresh() {
 	s.name.refresh()
 	s.workgroup.refresh()
-	if s.networks.refresh() {
+	networks, ways, desk := s.networks.refresh(), s.ways.refresh(), s.desk.refresh()
+	if networks || ways || desk {
 		s.whole.Refresh()
 	}
 	s.downloads.set(s.w.set.Settings.Downloads())

@@ -32,6 +32,7 @@ type parts struct {
 	strip   *strip
 	tip     *tip
 	first   *firstRun
+	newNet  *newNetwork
 	pages   map[viewmodel.Page]page
 	list    *folder
 	shown   viewmodel.Place
@@ -44,7 +45,7 @@ func (w *window) build() {
 	w.parts = parts{sheet: w.sheet}
 	w.side, w.top = newSidebar(w), newTopbar(w)
 	w.notice, w.strip, w.details = newNoticeBar(w), newStrip(w), newDetails(w)
-	w.tip, w.first = newTip(w), newFirstRun(w)
+	w.tip, w.first, w.newNet = newTip(w), newFirstRun(w), newNewNetwork(w)
 	w.list = newFolder(w)
 	w.pages = map[viewmodel.Page]page{
 		viewmodel.PageNeighbours: newNeighbours(w),
@@ -54,10 +55,11 @@ func (w *window) build() {
 		viewmodel.PageTransfers:  newTransfers(w),
 		viewmodel.PageSettings:   newSettings(w),
 		viewmodel.PageAbout:      newAbout(w),
+		viewmodel.PageDoctor:     newDoctor(w),
 	}
 	w.main = container.NewStack()
 	w.body = container.New(&shell{w}, w.side.object, w.top.object, w.main, w.notice.object, w.strip.object, w.details.object)
-	w.root = container.NewStack(canvas.NewRectangle(w.paint.colour(theme.ColorNameBackground)), w.body, w.first.object, w.tip.layer)
+	w.root = container.NewStack(canvas.NewRectangle(w.paint.colour(theme.ColorNameBackground)), w.body, w.first.object, w.newNet.object, w.tip.layer)
 	w.win.SetContent(w.root)
 	w.refresh()
 }
@@ -70,10 +72,13 @@ func (w *window) refresh() {
 	if moved := at != w.shown; moved {
 		w.enter(at)
 	}
+	asked := w.newNet.refresh()
 	shown(w.first.object, first)
-	shown(w.body, !first)
+	shown(w.body, !first && !asked)
 	if first {
 		w.first.refresh()
+	}
+	if first || asked {
 		return
 	}
 	w.side.refresh()

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"fyne.io/fyne/v2"
+
 	"porchlight/app/viewmodel"
 	"porchlight/discovery"
 	"porchlight/transfer"
@@ -74,7 +76,15 @@ func screens() []screen {
 			h.self.Health = []discovery.Health{{Service: "mdns", Trouble: "no network can carry multicast"}}
 			h.jobs = []transfer.Job{}
 		}, at(viewmodel.PageSettings)},
+		{"network-new", func(h *house) {
+			h.self.Ask, h.self.Network, h.self.Interfaces[0].Network = true, discovery.Unsaid, discovery.Unsaid
+		}, at(viewmodel.PageNeighbours)},
 		{"about", nil, at(viewmodel.PageAbout)},
+		{"doctor", nil, func(s *stage) {
+			s.w.key(&fyne.KeyEvent{Name: fyne.KeyF1})
+			s.until("the doctor has looked", func() bool { return len(s.w.set.Doctor.Rows()) == 3 && !s.w.set.Doctor.Busy() })
+			s.draw()
+		}},
 		{"first-1", isNew, first(0)},
 		{"first-2", isNew, first(1)},
 		{"first-3", isNew, first(2)},

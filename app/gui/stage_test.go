@@ -17,9 +17,10 @@ import (
 // stage is a window in Fyne's test driver with an engine behind it. What the window wants done on Fyne's goroutine is done
 // by the test's.
 type stage struct {
-	t *testing.T
-	w *window
-	h *house
+	t    *testing.T
+	w    *window
+	h    *house
+	desk *fakeDesk
 
 	mu    sync.Mutex // guards the field below
 	queue []func()
@@ -27,7 +28,7 @@ type stage struct {
 
 func newStage(t *testing.T, h *house, look viewmodel.Look, width, height float32) *stage {
 	t.Helper()
-	s := &stage{t: t, h: h}
+	s := &stage{t: t, h: h, desk: &fakeDesk{own: true}}
 	app := test.NewTempApp(t)
 	if look.Language == "" {
 		look.Language = "en"
@@ -35,7 +36,7 @@ func newStage(t *testing.T, h *house, look viewmodel.Look, width, height float32
 	if look.Theme == "" {
 		look.Theme = "light"
 	}
-	w, err := newWindow(Config{App: app, Connect: With(h), Look: look, Version: "0.1.0"}, s.later)
+	w, err := newWindow(Config{App: app, Connect: With(h), Look: look, Desk: s.desk, Version: "0.1.0"}, s.later)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"fyne.io/fyne/v2"
@@ -22,6 +23,9 @@ type Config struct {
 	Connect  func(ctx context.Context) (viewmodel.Engine, error) // called when the window is up already, so it may take its time
 	Look     viewmodel.Look                                      // theme and language kept from the last time
 	KeepLook func(ctx context.Context, l viewmodel.Look) error   // nil: theme and language last as long as the window
+	Desk     viewmodel.Desk                                      // nil: closing the window ends the program
+	Bare     bool                                                // the desktop shows no notifications and no icons of programs
+	Hidden   bool                                                // begin without a window; it shows when it is asked for
 	Version  string                                              // of the program
 	Log      *slog.Logger                                        // discards if nil
 }
@@ -33,13 +37,15 @@ func With(e viewmodel.Engine) func(context.Context) (viewmodel.Engine, error) {
 
 // window is the one window. All its methods run on Fyne's goroutine, but for later and poke.
 type window struct {
-	app   fyne.App
-	win   fyne.Window
-	set   *viewmodel.Set
-	theme *porch
-	paint *paint
-	later func(func()) // has something done on Fyne's goroutine
-	dirty chan struct{}
+	app     fyne.App
+	win     fyne.Window
+	set     *viewmodel.Set
+	theme   *porch
+	paint   *paint
+	later   func(func()) // has something done on Fyne's goroutine
+	dirty   chan struct{}
+	watched atomic.Bool // the window has the focus
+	bare    bool        // as in Config; set before anything runs
 	parts
 }
 
@@ -73,7 +79,11 @@ func Run(ctx context.Context, cfg Config) error {
 			w.later(cfg.App.Quit)
 		}
 	})
-	w.win.ShowAndRun()
+	w.settleDown(ctx, cfg.Desk, cfg.Bare)
+	if !cfg.Hidden {
+		w.win.Show()
+	}
+	cfg.App.Run()
 	close(closed)
 	cancel()
 	wg.Wait()
@@ -92,7 +102,7 @@ func newWindow(cfg Config, later func(func())) (*window, error) {
 	}
 	w := &window{app: cfg.App, later: later, dirty: make(chan struct{}, 1)}
 	w.set = viewmodel.New(viewmodel.Config{Connect: cfg.Connect, Words: words, Look: cfg.Look, KeepLook: cfg.KeepLook, Open: openPath,
-		OnChange: w.poke, Version: cfg.Version, Log: cfg.Log})
+		Show: func() { w.later(w.show) }, Tell: w.tell, Desk: cfg.Desk, OnChange: w.poke, Version: cfg.Version, Log: cfg.Log})
 	if w.theme, err = newTheme(cfg.Look.Theme); err != nil {
 		return nil, err
 	}
@@ -203,6 +213,8 @@ func (w *window) shortcuts() {
 func (w *window) key(e *fyne.KeyEvent) {
 	folder := w.shown.Page == viewmodel.PageFolder
 	switch e.Name {
+	case fyne.KeyF1:
+		w.set.Nav.Go(viewmodel.Place{Page: viewmodel.PageDoctor})
 	case fyne.KeyF5:
 		w.set.Reload()
 	case fyne.KeyBackspace:

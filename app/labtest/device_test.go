@@ -21,11 +21,12 @@ import (
 // Device is the program on a host: a home, and `serve` running from it or not.
 type Device struct {
 	*Host
-	Dir    string // holds everything of this device
-	home   string
-	id     string // its device ID, once known
-	cmd    *exec.Cmd
-	exited chan error // has the end of cmd
+	Unasked bool   // serve is not told whom the network belongs to
+	Dir     string // holds everything of this device
+	home    string
+	id      string // its device ID, once known
+	cmd     *exec.Cmd
+	exited  chan error // has the end of cmd
 }
 
 // Limits on waiting for the program; what has a bar of its own says so where it is measured.
@@ -83,7 +84,11 @@ func (d *Device) Serve() (time.Time, error) {
 		return time.Time{}, err
 	}
 	defer log.Close()
-	d.cmd = d.Command(os.Getenv(programVar), "--home", d.home, "serve", "--name", d.Name, "--network", "home")
+	args := []string{"--home", d.home, "serve", "--name", d.Name}
+	if !d.Unasked {
+		args = append(args, "--network", "home")
+	}
+	d.cmd = d.Command(os.Getenv(programVar), args...)
 	d.prepare(d.cmd)
 	d.cmd.Stderr = log
 	out, err := d.cmd.StdoutPipe()

@@ -8,6 +8,7 @@ package viewmodel
 import (
 	"context"
 
+	"porchlight/app/doctor"
 	"porchlight/discovery"
 	"porchlight/share"
 	"porchlight/transfer"
@@ -29,6 +30,11 @@ type Neighbours interface {
 	AddPeer(ctx context.Context, hostport string) error
 	ForgetPeer(ctx context.Context, id discovery.DeviceID) error
 	Refresh(ctx context.Context) error
+}
+
+// Diagnosis finds out why somebody is not seen. It takes some seconds.
+type Diagnosis interface {
+	Diagnose(ctx context.Context) ([]doctor.Finding, error)
 }
 
 // Sharing is what this computer offers.
@@ -66,15 +72,28 @@ type Changes interface {
 	Wait(ctx context.Context, since uint64) (uint64, error)
 }
 
+// Windows lets another start of the program find this one. Attend blocks, and calls show when the window is wanted.
+type Windows interface {
+	Attend(ctx context.Context, show func()) error
+}
+
+// Places is where this computer is.
+type Places interface {
+	SetInterface(ctx context.Context, name string, use bool) error
+}
+
 // Engine is all a window needs of the engine, in this process or another.
 type Engine interface {
 	Owner
 	Neighbours
+	Diagnosis
 	Sharing
 	Remote
 	Pulls
 	JobControl
 	Changes
+	Windows
+	Places
 }
 
 // Look is how the window looks. It belongs to the window, not to the engine.

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"porchlight/app/doctor"
 	"porchlight/assets"
 	"porchlight/discovery"
 	"porchlight/share"
@@ -17,21 +18,22 @@ import (
 
 // fake is an engine a test writes the answers of.
 type fake struct {
-	mu      sync.Mutex // guards the fields below
-	self    discovery.Self
-	peers   []discovery.Peer
-	shares  []share.Share
-	jobs    []transfer.Job
-	offers  []share.Offer
-	entries []share.Entry
-	fails   error // of everything that does something
-	listErr error
-	calls   []string
-	pulls   []transfer.Request
-	version uint64
-	bump    chan struct{}
-	changed func() // of the newest watch
-	hold    chan struct{}
+	mu       sync.Mutex // guards the fields below
+	self     discovery.Self
+	peers    []discovery.Peer
+	findings []doctor.Finding
+	shares   []share.Share
+	jobs     []transfer.Job
+	offers   []share.Offer
+	entries  []share.Entry
+	fails    error // of everything that does something
+	listErr  error
+	calls    []string
+	pulls    []transfer.Request
+	version  uint64
+	bump     chan struct{}
+	changed  func() // of the newest watch
+	hold     chan struct{}
 }
 
 var errDisk = errors.New("disk trouble")
@@ -74,6 +76,13 @@ func (f *fake) SetName(_ context.Context, s string) error      { return f.did("n
 func (f *fake) SetWorkgroup(_ context.Context, s string) error { return f.did("workgroup %s", s) }
 func (f *fake) SetNetwork(_ context.Context, n discovery.Network) error {
 	return f.did("network %s", n)
+}
+func (f *fake) SetInterface(_ context.Context, n string, use bool) error {
+	return f.did("interface %s %v", n, use)
+}
+func (f *fake) Attend(ctx context.Context, _ func()) error {
+	<-ctx.Done()
+	return ctx.Err()
 }
 func (f *fake) SetDownloads(_ context.Context, s string) error { return f.did("downloads %s", s) }
 func (f *fake) FinishFirstRun(context.Context) error {
@@ -212,4 +221,11 @@ func until(t *testing.T, what string, so func() bool) {
 			t.Fatalf("still waiting until %s", what)
 		}
 	}
+}
+
+func (f *fake) Diagnose(context.Context) ([]doctor.Finding, error) {
+	err := f.did("Diagnose")
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.findings, err
 }

@@ -20,6 +20,7 @@ const (
 	PageTransfers  Page = "transfers"
 	PageSettings   Page = "settings"
 	PageAbout      Page = "about"
+	PageDoctor     Page = "doctor"
 	PageFirst      Page = "first"
 )
 
@@ -168,6 +169,8 @@ func (s *Set) arrive(p Place) {
 		}
 		s.Browser.open(p)
 		return
+	case PageDoctor:
+		s.Doctor.Check()
 	}
 	s.Browser.close()
 }
@@ -179,6 +182,8 @@ func (s *Set) Reload() {
 		s.Browser.reload()
 	case PageComputer:
 		s.core.askOffers(p.Device)
+	case PageDoctor:
+		s.Doctor.Check()
 	default:
 		s.core.ask(func(ctx context.Context, e Engine) error { return e.Refresh(ctx) })
 	}

@@ -176,6 +176,8 @@ func (n *Neighbourhood) Empty() Empty {
 		return Empty{Title: n.core.words.Text("starting")}
 	case len(s.peers) > 0:
 		return Empty{}
+	case s.self.Ask:
+		return Empty{n.core.words.Text("neighbours.ask.title"), n.core.words.Text("neighbours.ask.text")}
 	case s.self.Network == discovery.Public:
 		return Empty{n.core.words.Text("neighbours.public.title"), n.core.words.Text("neighbours.public.text")}
 	}

@@ -21,6 +21,9 @@ type Config struct {
 	KeepLook func(ctx context.Context, l Look) error      // keeps it for the next start; nil: not kept
 	Open     func(ctx context.Context, path string) error // shows a file or folder in the system's file manager; nil: refused
 	OnChange func()                                       // something to draw changed; called with no lock held, from any goroutine
+	Show     func()                                       // another start of the program wants the window seen; nil: it opens its own
+	Tell     func(Tiding)                                 // something happened that is of interest elsewhere; nil: nobody is told
+	Desk     Desk                                         // nil: nothing of it can be changed
 	Version  string                                       // of the program, for About
 	Log      *slog.Logger                                 // discards if nil
 	Now      func() time.Time                             // time.Now if nil
@@ -36,7 +39,9 @@ type Set struct {
 	Transfers  *Transfers
 	Settings   *Settings
 	FirstRun   *FirstRun
+	NewNetwork *NewNetwork
 	Notices    *Notices
+	Doctor     *Doctor
 	Words      *assets.Words
 	Format     Format
 
@@ -95,12 +100,14 @@ func New(cfg Config) *Set {
 	c.note = &Notices{core: c}
 	s := &Set{Words: cfg.Words, Format: c.fmt, Notices: c.note, core: c}
 	s.Nav = newNavigation(c)
+	s.Doctor = &Doctor{core: c}
 	s.Neighbours = &Neighbourhood{core: c}
 	s.Browser = newBrowser(c)
 	s.Shares = &Shares{core: c}
 	s.Transfers = &Transfers{core: c}
 	s.Settings = &Settings{core: c, look: cfg.Look}
 	s.FirstRun = &FirstRun{core: c, nav: s.Nav}
+	s.NewNetwork = &NewNetwork{core: c}
 	s.Sidebar = &Sidebar{core: c, nav: s.Nav, hood: s.Neighbours}
 	s.Nav.arrive = s.arrive
 	return s
@@ -137,6 +144,9 @@ func (s *Set) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { c.work.run(ctx) })
 	wg.Go(func() { c.followOffers(ctx, s.Nav) })
+	if c.cfg.Show != nil {
+		wg.Go(func() { c.attend(ctx) })
+	}
 	c.follow(ctx)
 	cancel()
 	wg.Wait()
@@ -173,6 +183,15 @@ func (c *core) follow(ctx context.Context) {
 	}
 }
 
+// attend tells the engine that this window is there, until ctx ends.
+func (c *core) attend(ctx context.Context) {
+	for ctx.Err() == nil {
+		if err := c.eng().Attend(ctx, c.cfg.Show); err != nil {
+			pause(ctx, lost)
+		}
+	}
+}
+
 // load waits for a change and reads the whole state; the first time it does not wait.
 func (c *core) load(ctx context.Context, version uint64) (uint64, error) {
 	e := c.eng()
@@ -199,8 +218,14 @@ func (c *core) load(ctx context.Context, version uint64) (uint64, error) {
 	}
 	n.ready = true
 	c.mu.Lock()
+	before := c.snap
 	c.snap = n
 	c.mu.Unlock()
+	if c.cfg.Tell != nil {
+		for _, t := range c.tidings(before, n) {
+			c.cfg.Tell(t)
+		}
+	}
 	return version, nil
 }
 

@@ -76,14 +76,22 @@ func Load(dir string, fresh bool) (*Identity, error) {
 	}
 	seed := make([]byte, ed25519.SeedSize)
 	rand.Read(seed) // never fails since Go 1.24
-	wrapped, err := wrap(seed)
-	if err != nil {
-		return nil, fmt.Errorf("protect the device key: %w", err)
-	}
-	if err := save(file, pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: wrapped})); err != nil {
-		return nil, fmt.Errorf("keep the device key: %w", err)
+	if err := keep(file, seed); err != nil {
+		return nil, err
 	}
 	return FromSeed(seed)
+}
+
+// keep writes the key of a home.
+func keep(file string, seed []byte) error {
+	wrapped, err := wrap(seed)
+	if err != nil {
+		return fmt.Errorf("protect the device key: %w", err)
+	}
+	if err := save(file, pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: wrapped})); err != nil {
+		return fmt.Errorf("keep the device key: %w", err)
+	}
+	return nil
 }
 
 // save writes the file so that a crash leaves either nothing or all of it.

@@ -29,6 +29,8 @@ func (c Config) usable(name string, flags net.Flags) bool {
 		return flags&net.FlagLoopback != 0 && c.Loopback
 	case flags&net.FlagMulticast == 0:
 		return false
+	case slices.Contains(c.Not, name):
+		return false
 	case slices.Contains(c.Also, name):
 		return true
 	}
@@ -53,13 +55,53 @@ func (c Config) links() ([]link, error) {
 		}
 		l := newLink(ifi, addrs)
 		l.prefixes = slices.DeleteFunc(l.prefixes, func(p netip.Prefix) bool { return !ready(l.zoned(p.Addr())) })
-		if len(l.announced()) > 0 {
+		if len(l.announced()) > 0 && (c.Fit == nil || c.Fit(ifi.Name, l.prefixes)) {
 			out = append(out, l)
 		}
 	}
 	slices.SortFunc(out, func(a, b link) int {
 		return cmp.Or(cmp.Compare(rankLink(a.ifi), rankLink(b.ifi)), cmp.Compare(a.ifi.Index, b.ifi.Index))
 	})
+	return out, nil
+}
+
+// Interface is one interface of this computer as the rule sees it. A value.
+type Interface struct {
+	Index    int
+	Name     string
+	Prefixes []netip.Prefix // address and length of its network, best first; without zones
+	Used     bool           // by rule, Also and Not
+	Rule     bool           // by rule alone
+	Running  bool           // plugged in
+}
+
+// Interfaces lists the interfaces that are up and could lead to neighbours, the used ones first, each best first. Fit is
+// not asked.
+func (c Config) Interfaces() ([]Interface, error) {
+	all, err := net.Interfaces()
+	if err != nil {
+		return nil, fmt.Errorf("list network interfaces: %w", err)
+	}
+	used := c
+	used.Fit = nil
+	ls, err := used.links()
+	if err != nil {
+		return nil, err
+	}
+	rule := Config{Loopback: c.Loopback}
+	var out []Interface
+	for _, l := range ls {
+		out = append(out, Interface{l.ifi.Index, l.ifi.Name, l.prefixes, true, rule.usable(l.ifi.Name, l.ifi.Flags), l.ifi.Flags&net.FlagRunning != 0})
+	}
+	for _, ifi := range all {
+		able := ifi.Flags&net.FlagUp != 0 && ifi.Flags&net.FlagMulticast != 0 && ifi.Flags&net.FlagLoopback == 0
+		if !able || slices.ContainsFunc(out, func(i Interface) bool { return i.Index == ifi.Index }) {
+			continue
+		}
+		if addrs, err := ifi.Addrs(); err == nil {
+			out = append(out, Interface{ifi.Index, ifi.Name, newLink(ifi, addrs).prefixes, false, rule.usable(ifi.Name, ifi.Flags), ifi.Flags&net.FlagRunning != 0})
+		}
+	}
 	return out, nil
 }
 
@@ -189,10 +231,16 @@ func (l link) zoned(a netip.Addr) netip.Addr {
 	return a
 }
 
-// reachable lists the addresses of all links, best first, link-local ones with their zone behind all others.
+// reachable lists the addresses of all links, best first, link-local ones with their zone behind all others. A cable that
+// is pulled out leaves its addresses behind; they count only while there are no others.
 func reachable(ls []link) []netip.Addr {
 	var out []netip.Addr
+	running := func(l link) bool { return l.ifi.Flags&net.FlagRunning != 0 }
+	some := slices.ContainsFunc(ls, running)
 	for _, l := range ls {
+		if some && !running(l) {
+			continue
+		}
 		for _, a := range l.announced() {
 			out = append(out, l.zoned(a))
 		}

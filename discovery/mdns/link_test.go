@@ -37,6 +37,9 @@ func TestUsable(t *testing.T) {
 		{"wg0", lan | net.FlagPointToPoint, Config{}, false},
 		{"wg0", lan | net.FlagPointToPoint, Config{Also: []string{"wg0"}}, true},
 		{"tailscale0", lan, Config{Also: []string{"wg0"}}, false},
+		{"tailscale0", lan, Config{Also: []string{"tailscale0"}, Not: []string{"tailscale0"}}, false},
+		{"eth0", lan, Config{Not: []string{"eth0"}}, false},
+		{"eth1", lan, Config{Not: []string{"eth0"}}, true},
 		{"utun3", lan, Config{}, false},
 		{"awdl0", lan, Config{}, false},
 	} {

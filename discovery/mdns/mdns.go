@@ -24,6 +24,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"runtime"
 	"strings"
 	"sync"
 
@@ -52,6 +53,10 @@ type Config struct {
 
 	Loopback bool     // the loopback interface and no other: several devices on one machine
 	Also     []string // names of interfaces to use although they look like tunnels or virtual machines
+	Not      []string // names of interfaces never to use
+	// Fit is asked for each interface that would be used, with its addresses; one that is refused is as if it were not there.
+	// Called often, from any goroutine; nil refuses none. After its mind changed, Look must be called.
+	Fit func(name string, prefixes []netip.Prefix) bool
 
 	OnSighting      func(discovery.Sighting) // told of every announcement and goodbye heard; the same ones again and again
 	OnNetworkChange func()                   // told when interfaces or addresses changed, or the computer woke
@@ -67,6 +72,7 @@ type Service struct {
 	health    *health
 	announcer *announcer
 	browser   *browser
+	look      chan struct{} // look at the interfaces again
 }
 
 // New returns a service that does nothing until Run.
@@ -77,7 +83,7 @@ func New(cfg Config) *Service {
 	if cfg.Record.Instance == "" {
 		cfg.Record.Instance = NewLabel()
 	}
-	s := &Service{cfg: cfg, self: &self{record: cfg.Record}, health: newHealth()}
+	s := &Service{cfg: cfg, self: &self{record: cfg.Record}, health: newHealth(), look: make(chan struct{}, 1)}
 	s.announcer = newAnnouncer(cfg.Log, s.self, s.health)
 	s.browser = newBrowser(cfg, s.self, s.health)
 	return s
@@ -90,10 +96,11 @@ func (s *Service) Run(ctx context.Context) error {
 	if err := s.self.now().Check(); err != nil {
 		return fmt.Errorf("announce: %w", err)
 	}
+	defer runtime.GC() // where it cannot listen the library forgets sockets; they are closed when they are collected
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	looks, announce, browse := make(chan network), make(chan network), make(chan network)
-	wg.Go(func() { s.cfg.watch(ctx, looks) })
+	wg.Go(func() { s.cfg.watch(ctx, s.look, looks) })
 	wg.Go(func() { s.announcer.run(ctx, announce) })
 	wg.Go(func() { s.browser.run(ctx, browse) })
 	for first := true; ; {
@@ -139,6 +146,13 @@ func (s *Service) Update(r Record) error {
 // Refresh asks at once, and then as often as after the start. It returns before any answer came. More often than once
 // a second it has no effect.
 func (s *Service) Refresh() { nudge(s.browser.again) }
+
+// Look has the interfaces looked at anew, at once: what Config.Fit says has changed.
+func (s *Service) Look() { nudge(s.look) }
+
+// Announce says again who is here, to all, though nobody asked: a neighbour wants to know whether that reaches it. More
+// often than once a second it has no effect.
+func (s *Service) Announce() { nudge(s.announcer.poke) }
 
 // Heard returns how many announcements of other devices came in since the start. None after half a minute
 // on a network with neighbours means that something, most likely a firewall, keeps them away.

@@ -19,9 +19,28 @@ type network struct {
 	woke  bool
 }
 
-// watch sends the network at once, after each change of it, and after the computer woke, until ctx ends.
-func (c Config) watch(ctx context.Context, out chan<- network) {
+// Watch calls changed whenever interfaces or addresses may have changed, and now and then anyway, until ctx ends.
+func Watch(ctx context.Context, changed func()) {
 	hint := make(chan struct{}, 1)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { hints(ctx, func() { nudge(hint) }) })
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-hint:
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		changed()
+	}
+}
+
+// watch sends the network at once, after each change of it or hint that there is one, and after the computer woke, until
+// ctx ends.
+func (c Config) watch(ctx context.Context, hint chan struct{}, out chan<- network) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { hints(ctx, func() { nudge(hint) }) })

@@ -45,14 +45,16 @@ type Watcher interface {
 	Remove(dir string)
 }
 
-// Config says what a server works with. All fields but Log and Watcher are needed.
+// Config says what a server works with. All fields but Log, Checkup and Watcher are needed.
 type Config struct {
 	Hello      func() wire.Hello
 	Shares     Shares
 	Neighbours Neighbours
 	Watcher    Watcher // nobody hears of changes if nil
 	Layers     *content.Cache
-	Log        *slog.Logger
+	// Checkup says what is known of a device that asks; it may take seconds. Nobody is told anything if nil.
+	Checkup func(ctx context.Context, dev discovery.DeviceID) wire.Checkup
+	Log     *slog.Logger
 }
 
 // Server answers the requests of other devices.
@@ -133,6 +135,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("PUT "+wire.RouteWatch, s.watch)
 	mux.HandleFunc("GET "+wire.RoutePeers, s.peers)
 	mux.HandleFunc("GET "+wire.RouteShares, s.shares)
+	mux.HandleFunc("GET "+wire.RouteDoctor, s.checkup)
 	mux.HandleFunc("GET "+wire.RouteShare+"{share}"+wire.RouteList, s.list)
 	mux.HandleFunc("GET "+wire.RouteShare+"{share}"+wire.RouteFile, s.file)
 	mux.HandleFunc("POST "+wire.RouteShare+"{share}"+wire.RoutePack, s.pack)
@@ -215,6 +218,15 @@ func (s *Server) shares(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	seq.end()
+}
+
+// checkup tells a device what only this one knows of it.
+func (s *Server) checkup(w http.ResponseWriter, r *http.Request) {
+	if s.cfg.Checkup == nil {
+		s.refuse(w, r, transfer.ErrGone)
+		return
+	}
+	s.answer(w, r, s.cfg.Checkup(r.Context(), link.SessionOf(r.Context()).ID))
 }
 
 // answer writes one message.

@@ -25,6 +25,7 @@ const (
 	RouteWatch  = "/v1/watch"
 	RoutePeers  = "/v1/peers"
 	RouteShares = "/v1/shares"
+	RouteDoctor = "/v1/doctor"
 	RouteShare  = "/v1/s/" // + share ID + one of the four below
 	RouteList   = "/list"
 	RouteFile   = "/file"
@@ -46,6 +47,7 @@ const (
 const (
 	MaxHello       = 4 << 10           // request, bytes
 	MaxHelloAnswer = 64 << 10          // answer, bytes
+	MaxCheckup     = 1 << 10           // answer, bytes
 	MaxErrorBody   = 1 << 10           // bytes
 	MaxErrorText   = 128               // bytes
 	MaxProofs      = 16                // proofs in a hello, each ProofSize bytes
@@ -90,6 +92,7 @@ type Hello struct {
 	Proofs    [][]byte `cbor:"proofs,omitempty"` // of private workgroups; always MaxProofs, padded with random ones
 	App       string   `cbor:"app,omitempty"`    // version of the program, for people
 	DialBack  bool     `cbor:"dialback"`         // the sender can reach the receiver by dialling
+	Now       int64    `cbor:"now,omitempty"`    // the clock of the sender, ns since 1970; 0: not told
 }
 
 // Check refuses a hello outside the limits.
@@ -156,7 +159,26 @@ type PeerHint struct {
 	ID    []byte   `cbor:"id"`
 	Addrs []string `cbor:"addrs"` // host:port, never link-local
 	Age   uint32   `cbor:"age"`   // seconds since it was heard
+	// Direct says that the sender reaches it by dialling, and not only over connections lent to it.
+	Direct bool `cbor:"direct,omitempty"`
 }
+
+// Checkup is what a device knows of the one that asks, and that one cannot know.
+type Checkup struct {
+	Dial  string `cbor:"dial"`  // how dialling it ended just now: one of the words below
+	Heard int64  `cbor:"heard"` // ms since an announcement of it came in; −1: none did
+}
+
+// The ways dialling ends. Other words are taken for DialFailed.
+const (
+	DialWorks       = "works"
+	DialRefused     = "refused"     // the computer is there, nobody listens
+	DialTimeout     = "timeout"     // nothing came back
+	DialRejected    = "rejected"    // a firewall said no
+	DialUnreachable = "unreachable" // the network knows nobody of that address
+	DialFailed      = "failed"
+	DialNowhere     = "nowhere" // there is no address to dial
+)
 
 // ShareItem is one item of the list of shares.
 type ShareItem struct {

@@ -1,0 +1,14 @@
+//go:build !linux && !darwin && !windows
+
+package desktop
+
+import (
+	"context"
+	"errors"
+)
+
+// Awake is not to be had here.
+func Awake(context.Context, string) error { return errors.ErrUnsupported }
+
+// OnMains cannot be told here.
+func OnMains() bool { return true }

@@ -1,0 +1,100 @@
+package desktop
+
+import (
+	"errors"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/windows/registry"
+)
+
+const (
+	runKey   = `Software\Microsoft\Windows\CurrentVersion\Run`
+	runTrace = `HKEY_CURRENT_USER\` + runKey + `\`
+)
+
+// Starts reports whether the program starts with the computer.
+func (p Program) Starts() (bool, error) {
+	k, err := registry.OpenKey(registry.CURRENT_USER, runKey, registry.QUERY_VALUE)
+	if err != nil {
+		return false, err
+	}
+	defer k.Close() //nolint:errcheck // it was only read
+	_, _, err = k.GetStringValue(p.name())
+	if errors.Is(err, registry.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// SetStarts has the program start with the computer, or not.
+func (p Program) SetStarts(on bool) error {
+	k, _, err := registry.CreateKey(registry.CURRENT_USER, runKey, registry.SET_VALUE)
+	if err != nil {
+		return err
+	}
+	if on {
+		words := []string{windowsWord(p.Path)}
+		for _, a := range p.loginArgs() {
+			words = append(words, windowsWord(a))
+		}
+		err = k.SetStringValue(p.name(), strings.Join(words, " "))
+	} else if err = k.DeleteValue(p.name()); errors.Is(err, registry.ErrNotExist) {
+		err = nil
+	}
+	return errors.Join(err, k.Close())
+}
+
+// task is the file that describes the task; the scheduler reads it when it is told to.
+func (p Program) task() string { return filepath.Join(p.Home, "service.xml") }
+
+// InstallService has the program serve whenever the user is logged on, once the scheduler is told of it.
+func (p Program) InstallService() (Installed, error) {
+	user := p.Getenv("USERNAME")
+	if d := p.Getenv("USERDOMAIN"); d != "" {
+		user = d + `\` + user
+	}
+	if err := write(p.task(), []byte(scheduledTask(user, p.Path, p.serveArgs()))); err != nil {
+		return Installed{}, err
+	}
+	return p.commands(Installed{Files: []string{p.task()}}), nil
+}
+
+// RemoveService undoes InstallService.
+func (p Program) RemoveService() (Installed, error) {
+	gone, err := removeAll(p.task())
+	return p.commands(Installed{Files: gone}), err
+}
+
+// Service returns what of the service is there.
+func (p Program) Service() (Installed, error) {
+	return p.commands(Installed{Files: there(p.task())}), nil
+}
+
+func (p Program) commands(i Installed) Installed {
+	i.Start = `schtasks /Create /F /TN ` + p.name() + ` /XML "` + p.task() + `" && schtasks /Run /TN ` + p.name()
+	i.Stop = `schtasks /End /TN ` + p.name() + ` & schtasks /Delete /F /TN ` + p.name()
+	if _, err := exec.LookPath("schtasks"); err != nil {
+		i.Missing = "schtasks"
+	}
+	return i
+}
+
+// entries lists what is there of this package.
+func (p Program) entries() []string {
+	out := there(p.task())
+	if on, err := p.Starts(); err == nil && on {
+		out = append(out, runTrace+p.name())
+	}
+	return out
+}
+
+// erase removes one of entries.
+func (p Program) erase(trace string) error {
+	if strings.HasPrefix(trace, runTrace) {
+		return p.SetStarts(false)
+	}
+	_, err := remove(trace)
+	return err
+}

@@ -1,0 +1,162 @@
+package doctor
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"porchlight/discovery"
+)
+
+// facts are those of a computer with which all is well: bo is here, and announcements go both ways.
+func facts(change func(*Facts)) Facts {
+	f := Facts{Network: discovery.Home, Port: 47470, WantedPort: 47470, System: "linux", Home: "/h",
+		Interfaces: []Interface{{Name: "eth0", Networks: []netip.Prefix{netip.MustParsePrefix("192.168.1.2/24")}, Used: true, Default: true}},
+		Neighbours: []Neighbour{{ID: discovery.DeviceID{2}, Name: "bo", Online: true, Near: true, Heard: Yes, HearsUs: Yes, Out: Works, In: Works, Clock: off(0)}}}
+	if change != nil {
+		change(&f)
+	}
+	return f
+}
+
+func off(d time.Duration) *time.Duration { return &d }
+
+// gone is a neighbour that is not here.
+func gone(out Reach, change func(*Neighbour)) Neighbour {
+	n := Neighbour{ID: discovery.DeviceID{3}, Name: "cy", Address: "192.168.1.3:47470", Near: true, Heard: No, Out: out}
+	if change != nil {
+		change(&n)
+	}
+	return n
+}
+
+func TestExamine(t *testing.T) {
+	well := []Code{NetworkGood, AddressGood, PortGood, ReachGood, NeighboursGood, MulticastGood, ClockGood}
+	with := func(n ...Neighbour) func(*Facts) {
+		return func(f *Facts) { f.Neighbours = append(f.Neighbours, n...) }
+	}
+	only := func(n ...Neighbour) func(*Facts) { return func(f *Facts) { f.Neighbours = n } }
+	bo := func(change func(*Neighbour)) func(*Facts) {
+		return func(f *Facts) { change(&f.Neighbours[0]) }
+	}
+	alive := func(n *Neighbour) { n.Heard = Yes }
+	others := func(n *Neighbour) { n.ByOthers = true }
+	tunnel := Interface{Name: "wg0", Networks: []netip.Prefix{netip.MustParsePrefix("10.9.0.2/24")}, Default: true}
+	for _, tt := range []struct {
+		name   string
+		change func(*Facts)
+		want   []Code // beside what is well, the worst first
+		level  Level  // of the first
+	}{
+		{"all is well", nil, nil, Good},
+		{"public", func(f *Facts) { f.Network = discovery.Public }, []Code{NetworkPublic}, Trouble},
+		{"nobody was asked", func(f *Facts) { f.Waits = true }, []Code{NetworkFirst}, Trouble},
+		{"no address", func(f *Facts) { f.Interfaces = nil }, []Code{AddressNone}, Trouble},
+		{"no address, and so nobody", func(f *Facts) { f.Interfaces, f.Neighbours = nil, nil }, []Code{AddressNone, ReachUnknown}, Trouble},
+		{"only a tunnel", func(f *Facts) { f.Interfaces = []Interface{tunnel} }, []Code{AddressVirtual}, Trouble},
+		{"a tunnel beside, and somebody is here", func(f *Facts) { f.Interfaces = append(f.Interfaces, tunnel) }, []Code{VPNWay}, Hint},
+		{"a tunnel beside, and nobody is here", func(f *Facts) { f.Interfaces, f.Neighbours = append(f.Interfaces, tunnel), nil }, []Code{VPNWay, Nobody, ReachUnknown}, Trouble},
+		{"a public network beside", func(f *Facts) {
+			f.Interfaces = append(f.Interfaces, Interface{Name: "wlan0", Silent: true, Default: true, Networks: tunnel.Networks})
+		}, []Code{PartPublic}, Hint},
+		{"a tunnel takes all", func(f *Facts) { f.Interfaces[0].TakenBy = "wg0" }, []Code{VPNTakes}, Trouble},
+		{"port taken", func(f *Facts) { f.Port = 50000 }, []Code{PortTaken}, Hint},
+		{"nobody", only(), []Code{Nobody, ReachUnknown}, Hint},
+		{"nobody, and a firewall", func(f *Facts) { f.Neighbours, f.Firewall = nil, UFW }, []Code{ReachFirewall, Nobody}, Hint},
+		{"blocked here", bo(func(n *Neighbour) { n.In = TimedOut }), []Code{BlockedHere}, Trouble},
+		{"refused here", bo(func(n *Neighbour) { n.In = Refused }), []Code{BlockedHere}, Trouble},
+		{"refused there", bo(func(n *Neighbour) { n.Out = Refused }), []Code{BlockedThere}, Hint},
+		{"a stranger refuses, and announces itself", only(gone(Refused, func(n *Neighbour) { n.ID, n.Heard = discovery.DeviceID{}, Yes })), []Code{BlockedBoth, ReachUnknown}, Trouble},
+		{"blocked there", bo(func(n *Neighbour) { n.Out = TimedOut }), []Code{BlockedThere}, Hint},
+		{"one of two does not come through", with(gone(Works, func(n *Neighbour) { n.Online, n.In = true, TimedOut })), []Code{BlockedBetween}, Hint},
+		{"others reach it", with(gone(TimedOut, others)), []Code{BlockedBetween}, Trouble},
+		{"others reach it where nothing listens for us", with(gone(Refused, others)), []Code{BlockedBetween}, Trouble},
+		{"heard, and not on the wire", with(gone(Unreachable, alive)), []Code{BlockedBetween}, Trouble},
+		{"heard, and others reach us", with(gone(TimedOut, alive)), []Code{BlockedThere}, Trouble},
+		{"heard, and nobody reaches anybody", only(gone(TimedOut, alive)), []Code{BlockedBoth, ReachUnknown}, Trouble},
+		{"not running", with(gone(Refused, nil)), []Code{NotRunning}, Hint},
+		{"away", with(gone(Unreachable, nil)), []Code{Away}, Hint},
+		{"away or blocked", with(gone(TimedOut, nil)), []Code{AwayBlocked}, Hint},
+		{"a stranger who left", with(gone(TimedOut, func(n *Neighbour) { n.ID = discovery.DeviceID{} })), nil, Good},
+		{"multicast lost", bo(func(n *Neighbour) { n.Heard, n.HearsUs = No, No }), []Code{MulticastLost}, Trouble},
+		{"multicast deaf", bo(func(n *Neighbour) { n.Heard = No }), []Code{MulticastDeaf}, Trouble},
+		{"multicast mute", bo(func(n *Neighbour) { n.HearsUs = No }), []Code{MulticastMute}, Trouble},
+		{"beyond a router nobody is heard", bo(func(n *Neighbour) { n.Heard, n.HearsUs, n.Near = No, No, false }), nil, Good},
+		{"twin", func(f *Facts) { f.Twin = true }, []Code{TwinSelf}, Trouble},
+		{"twin of another", bo(func(n *Neighbour) { n.Twin = true }), []Code{TwinOther}, Trouble},
+		{"clock", bo(func(n *Neighbour) { n.Clock = off(-3 * time.Hour) }), []Code{ClockOff}, Hint},
+		{"clock within the limit", bo(func(n *Neighbour) { n.Clock = off(2 * time.Minute) }), nil, Good},
+		{"clock here", func(f *Facts) {
+			f.Neighbours[0].Clock = off(time.Hour)
+			f.Neighbours = append(f.Neighbours, gone(Works, func(n *Neighbour) { n.Clock = off(time.Hour + time.Second) }))
+		}, []Code{ClockHere}, Hint},
+		{"clock of one of three", func(f *Facts) {
+			f.Neighbours[0].Clock = off(time.Hour)
+			f.Neighbours = append(f.Neighbours, gone(Works, func(n *Neighbour) { n.Clock = off(0) }), gone(Works, func(n *Neighbour) { n.Clock = off(0) }))
+		}, []Code{ClockOff}, Hint},
+		{"newer", func(f *Facts) { f.Newer = []string{"192.168.1.9:47470"} }, []Code{Newer}, Hint},
+		{"a part does not work", func(f *Facts) { f.Health = []discovery.Health{{Service: "watch", Trouble: "x"}} }, []Code{Service}, Trouble},
+		{"a laboratory has no network", func(f *Facts) { f.Loopback, f.Interfaces, f.Port = true, nil, 9 }, nil, Good},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			found := Examine(facts(tt.change))
+			var got []Code
+			for _, f := range found {
+				if f.Level != Good || !slices.Contains(well, f.Code) {
+					got = append(got, f.Code)
+				}
+			}
+			if d := cmp.Diff(tt.want, got); d != "" {
+				t.Error(d)
+			}
+			if found[0].Level != tt.level || Bad(found) != (tt.level == Trouble) {
+				t.Errorf("the worst is %+v", found[0])
+			}
+		})
+	}
+}
+
+func TestFix(t *testing.T) {
+	for f, want := range map[Firewall][]string{
+		NoFirewall: nil,
+		UFW:        {"sudo ufw allow from 192.168.1.0/24 to any port 47470 proto tcp", "sudo ufw allow from 192.168.1.0/24 to any port 5353 proto udp"},
+		Firewalld: {`sudo firewall-cmd --permanent --add-rich-rule='rule family="ipv4" source address="192.168.1.0/24" port port="47470" protocol="tcp" accept'`,
+			`sudo firewall-cmd --permanent --add-rich-rule='rule family="ipv4" source address="192.168.1.0/24" port port="5353" protocol="udp" accept'`, "sudo firewall-cmd --reload"},
+		IPTables: {"sudo iptables -I INPUT -s 192.168.1.0/24 -p tcp --dport 47470 -j ACCEPT", "sudo iptables -I INPUT -s 192.168.1.0/24 -p udp --dport 5353 -j ACCEPT"},
+		NFTables: {"sudo nft insert rule inet filter input ip saddr 192.168.1.0/24 tcp dport 47470 accept", "sudo nft insert rule inet filter input ip saddr 192.168.1.0/24 udp dport 5353 accept"},
+		Windows: {`netsh advfirewall firewall add rule name="Porchlight TCP" dir=in action=allow program="C:\p.exe" protocol=TCP localport=47470 remoteip=localsubnet profile=private`,
+			`netsh advfirewall firewall add rule name="Porchlight UDP" dir=in action=allow program="C:\p.exe" protocol=UDP localport=5353 remoteip=localsubnet profile=private`},
+		MacOS: {`sudo /usr/libexec/ApplicationFirewall/socketfilterfw --add 'C:\p.exe'`, `sudo /usr/libexec/ApplicationFirewall/socketfilterfw --unblockapp 'C:\p.exe'`},
+	} {
+		x := facts(func(x *Facts) { x.Firewall, x.Program, x.Neighbours[0].In = f, `C:\p.exe`, TimedOut })
+		if found := Examine(x)[0]; found.Code != BlockedHere || !slices.Equal(found.Fix, want) {
+			t.Errorf("%s: %s\n%s", f, found.Code, strings.Join(found.Fix, "\n"))
+		}
+	}
+}
+
+// A page is to be read, whoever is around.
+func TestManyNeighbours(t *testing.T) {
+	x := facts(func(f *Facts) {
+		for range 1000 {
+			f.Neighbours = append(f.Neighbours, gone(Unreachable, nil), gone(Works, func(n *Neighbour) { n.Online, n.In = true, TimedOut }),
+				gone(Works, func(n *Neighbour) { n.Clock = off(time.Duration(len(f.Neighbours)) * time.Hour) }))
+		}
+	})
+	if n := len(Examine(x)); n > 5*maxSaid {
+		t.Errorf("%d findings", n)
+	}
+}
+
+func TestNear(t *testing.T) {
+	ifs := facts(nil).Interfaces
+	for text, want := range map[string]bool{"192.168.1.9": true, "192.168.2.9": false, "fe80::1%eth0": true, "fe80::1%wg0": false} {
+		if Near(ifs, netip.MustParseAddr(text)) != want {
+			t.Errorf("%s: %v", text, !want)
+		}
+	}
+}

@@ -1,0 +1,133 @@
+package engine
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"porchlight/app/doctor"
+	"porchlight/discovery"
+	"porchlight/transfer/wire"
+)
+
+const (
+	checkAgain = 3 * time.Second // between two dials because one device asks, and between two rounds of questions
+	checkTime  = 6 * time.Second // for one of them, and for the answer to be here
+	maxChecks  = 128             // devices whose last one is remembered
+	allChecks  = 8               // dials at once: whoever asks beyond that is told nothing of them
+)
+
+// checks remembers how dialling those ended that asked: who asks again at once hears the same again.
+type checks struct {
+	mu    sync.Mutex // guards the fields below
+	list  map[discovery.DeviceID]*check
+	busy  int       // those that run
+	asked time.Time // when the network was last asked because of one
+}
+
+// check is one dial; its fields may be read when done is closed.
+type check struct {
+	done chan struct{}
+	dial string
+	at   time.Time
+}
+
+// checkup says what this device knows of another one that asks (server.Config).
+func (m *mesh) checkup(ctx context.Context, dev discovery.DeviceID) wire.Checkup {
+	c, ask, mine := m.checks.begin(dev)
+	if ask {
+		m.announce()
+		m.refresh()
+	}
+	if mine {
+		c.dial = m.checkDial(ctx, dev)
+		m.checks.end(c)
+	}
+	select {
+	case <-c.done:
+	case <-ctx.Done():
+	}
+	out := wire.Checkup{Dial: wire.DialFailed, Heard: -1}
+	select {
+	case <-c.done:
+		out.Dial = c.dial
+	default:
+	}
+	if ago, ok := m.learned.heardAgo(dev); ok {
+		out.Heard = ago.Milliseconds()
+	}
+	return out
+}
+
+// begin returns the last check of a device, or a new one that the caller makes; and whether the network is to be asked.
+func (c *checks) begin(dev discovery.DeviceID) (last *check, ask, mine bool) {
+	now := time.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if ask = now.Sub(c.asked) >= checkAgain; ask {
+		c.asked = now
+	}
+	last = c.list[dev]
+	if last != nil && (last.at.IsZero() || now.Sub(last.at) < checkAgain) {
+		return last, ask, false
+	}
+	if c.list == nil || len(c.list) >= maxChecks {
+		c.list = map[discovery.DeviceID]*check{}
+	}
+	last = &check{done: make(chan struct{}), dial: wire.DialNowhere}
+	if c.busy >= allChecks {
+		close(last.done)
+		return last, ask, false
+	}
+	c.busy++
+	c.list[dev] = last
+	return last, ask, true
+}
+
+func (c *checks) end(done *check) {
+	c.mu.Lock()
+	c.busy--
+	done.at = time.Now()
+	c.mu.Unlock()
+	close(done.done)
+}
+
+// checkDial dials a device that asks for it.
+func (m *mesh) checkDial(ctx context.Context, dev discovery.DeviceID) string {
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
+	switch r := m.reach(ctx, &dev, m.roster.Addresses(dev)); r {
+	case doctor.Works:
+		return wire.DialWorks
+	case doctor.Refused:
+		return wire.DialRefused
+	case doctor.TimedOut:
+		return wire.DialTimeout
+	case doctor.Rejected:
+		return wire.DialRejected
+	case doctor.Unreachable:
+		return wire.DialUnreachable
+	case doctor.Unknown:
+		return wire.DialNowhere
+	}
+	return wire.DialFailed
+}
+
+// reachIn reads what a neighbour says of dialling this device.
+func reachIn(dial string) doctor.Reach {
+	switch dial {
+	case wire.DialWorks:
+		return doctor.Works
+	case wire.DialRefused:
+		return doctor.Refused
+	case wire.DialTimeout:
+		return doctor.TimedOut
+	case wire.DialRejected:
+		return doctor.Rejected
+	case wire.DialUnreachable:
+		return doctor.Unreachable
+	case wire.DialNowhere:
+		return doctor.Unknown
+	}
+	return doctor.Failed
+}

@@ -1,0 +1,112 @@
+package identity
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+const (
+	moveType  = "PORCHLIGHT IDENTITY" // of the file that carries an identity to another computer
+	movedFile = "moved"
+	oldSuffix = ".replaced"
+	maxMove   = 16 << 10 // bytes; such a file has some hundred
+)
+
+// ErrTaken says that a home has an identity of its own already.
+var ErrTaken = errors.New("this home has an identity already")
+
+// Export writes the identity of dir to file, which must not exist, for nobody but its owner to read. Whoever has the file is
+// this device.
+func Export(dir, file string) (*Identity, error) {
+	i, err := Load(dir, false)
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("export the identity: %w", err)
+	}
+	err = pem.Encode(f, &pem.Block{Type: moveType, Headers: map[string]string{"Device": i.id.String()}, Bytes: i.key.Seed()})
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return nil, fmt.Errorf("export the identity: %w", errors.Join(err, os.Remove(file)))
+	}
+	return i, nil
+}
+
+// Import makes dir the home of the identity that Export wrote. A key that is there already is ErrTaken, unless replace is
+// true, or it is the same one; what is replaced stays beside the new one. The install value of the home is another one
+// afterwards (Moved), so that neighbours see that the device has moved. No engine may run on the home.
+func Import(dir, file string, replace bool) (*Identity, error) {
+	data, err := readMove(file)
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(data)
+	if block == nil || block.Type != moveType || len(block.Bytes) != ed25519.SeedSize {
+		return nil, fmt.Errorf("%s: %w", file, ErrDamaged)
+	}
+	i, err := FromSeed(block.Bytes)
+	if err != nil {
+		return nil, err
+	}
+	if said := block.Headers["Device"]; said != "" && said != i.id.String() {
+		return nil, fmt.Errorf("%s: %w", file, ErrDamaged)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the home: %w", err)
+	}
+	key := filepath.Join(dir, keyFile)
+	switch old, err := Load(dir, false); {
+	case errors.Is(err, ErrMissing), err == nil && old.id == i.id:
+	case !replace:
+		return nil, errors.Join(ErrTaken, err)
+	default:
+		if err := os.Rename(key, key+oldSuffix); err != nil {
+			return nil, fmt.Errorf("put the old identity aside: %w", err)
+		}
+	}
+	salt := make([]byte, 16)
+	rand.Read(salt) // never fails since Go 1.24
+	if err := save(filepath.Join(dir, movedFile), []byte(hex.EncodeToString(salt)+"\n")); err != nil {
+		return nil, fmt.Errorf("note the move: %w", err)
+	}
+	return i, keep(key, block.Bytes)
+}
+
+func readMove(file string) ([]byte, error) {
+	fi, err := os.Stat(file)
+	if err != nil {
+		return nil, fmt.Errorf("import the identity: %w", err)
+	}
+	if !fi.Mode().IsRegular() || fi.Size() > maxMove {
+		return nil, fmt.Errorf("%s: %w", file, ErrDamaged)
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("import the identity: %w", err)
+	}
+	return data, nil
+}
+
+// Moved returns what tells a home that an identity was moved to from the one it came from, for Install; "" if none was.
+func Moved(dir string) (string, error) {
+	data, err := os.ReadFile(filepath.Join(dir, movedFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("read whether the identity was moved: %w", err)
+	}
+	return strings.TrimSpace(string(data)), nil
+}
+
+// Files lists the names of the files this package makes in a home.
+func Files() []string { return []string{keyFile, keyFile + oldSuffix, movedFile} }
