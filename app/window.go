@@ -44,7 +44,7 @@ func openWindow(ctx context.Context, version string, o cli.WindowOptions) error 
 	err = gui.Run(ctx, gui.Config{
 		Desk:    d,
 		Hidden:  o.Hidden,
-		Bare:    !desktop.Shell(os.Getenv),
+		Bare:    !desktop.Shell(ctx, os.Getenv),
 		App:     fyneapp.NewWithID("org.porchlight.Porchlight"),
 		Connect: w.connect,
 		Look:    viewmodel.Look{Theme: settings.Theme, Language: settings.Language},

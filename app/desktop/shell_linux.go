@@ -1,6 +1,7 @@
 package desktop
 
 import (
+	"context"
 	"net"
 	"path/filepath"
 	"strings"
@@ -8,7 +9,8 @@ import (
 )
 
 // Shell reports whether the desktop can show notifications and icons of programs: whether it has a session bus.
-func Shell(getenv func(string) string) bool {
+func Shell(ctx context.Context, getenv func(string) string) bool {
+	dialer := net.Dialer{Timeout: time.Second}
 	address := getenv("DBUS_SESSION_BUS_ADDRESS")
 	if dir := getenv("XDG_RUNTIME_DIR"); address == "" && filepath.IsAbs(dir) {
 		address = "unix:path=" + filepath.Join(dir, "bus")
@@ -22,7 +24,7 @@ func Shell(getenv func(string) string) bool {
 			if !ok {
 				continue
 			}
-			if conn, err := net.DialTimeout("unix", path, time.Second); err == nil {
+			if conn, err := dialer.DialContext(ctx, "unix", path); err == nil {
 				return conn.Close() == nil
 			}
 		}

@@ -32,7 +32,7 @@ func TestShell(t *testing.T) {
 		{"unix:abstract=" + dir + "/none", "", false},
 	} {
 		env := map[string]string{"DBUS_SESSION_BUS_ADDRESS": tt.address, "XDG_RUNTIME_DIR": tt.runtime}
-		if got := Shell(func(n string) string { return env[n] }); got != tt.want {
+		if got := Shell(t.Context(), func(n string) string { return env[n] }); got != tt.want {
 			t.Errorf("%q %q: %v", tt.address, tt.runtime, got)
 		}
 	}

@@ -2,5 +2,7 @@
 
 package desktop
 
+import "context"
+
 // Shell reports whether the desktop can show notifications and icons of programs.
-func Shell(func(string) string) bool { return true }
+func Shell(context.Context, func(string) string) bool { return true }
