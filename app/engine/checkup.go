@@ -96,38 +96,27 @@ func (c *checks) end(done *check) {
 func (m *mesh) checkDial(ctx context.Context, dev discovery.DeviceID) string {
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
-	switch r := m.reach(ctx, &dev, m.roster.Addresses(dev)); r {
-	case doctor.Works:
-		return wire.DialWorks
-	case doctor.Refused:
-		return wire.DialRefused
-	case doctor.TimedOut:
-		return wire.DialTimeout
-	case doctor.Rejected:
-		return wire.DialRejected
-	case doctor.Unreachable:
-		return wire.DialUnreachable
-	case doctor.Unknown:
-		return wire.DialNowhere
+	reach := m.reach(ctx, &dev, m.roster.Addresses(dev))
+	for word, r := range dialWords() {
+		if r == reach {
+			return word
+		}
 	}
 	return wire.DialFailed
 }
 
 // reachIn reads what a neighbour says of dialling this device.
-func reachIn(dial string) doctor.Reach {
-	switch dial {
-	case wire.DialWorks:
-		return doctor.Works
-	case wire.DialRefused:
-		return doctor.Refused
-	case wire.DialTimeout:
-		return doctor.TimedOut
-	case wire.DialRejected:
-		return doctor.Rejected
-	case wire.DialUnreachable:
-		return doctor.Unreachable
-	case wire.DialNowhere:
-		return doctor.Unknown
+func reachIn(word string) doctor.Reach {
+	if r, ok := dialWords()[word]; ok {
+		return r
 	}
 	return doctor.Failed
+}
+
+// dialWords says what the words on the wire mean to the doctor; there is one for each.
+func dialWords() map[string]doctor.Reach {
+	return map[string]doctor.Reach{
+		wire.DialWorks: doctor.Works, wire.DialRefused: doctor.Refused, wire.DialTimeout: doctor.TimedOut, wire.DialRejected: doctor.Rejected,
+		wire.DialUnreachable: doctor.Unreachable, wire.DialNowhere: doctor.Unknown,
+	}
 }

@@ -44,6 +44,16 @@ func start(t *testing.T, name, home string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w := &world{Engine: e, t: t, home: home, dir: dir, id: e.ident.ID(), stop: running(t, e)}
+	w.until("it listens", func() bool {
+		s, err := e.Self(t.Context())
+		return err == nil && s.Port != 0
+	})
+	return w
+}
+
+// running runs an engine until stop is called, or the test ends.
+func running(t *testing.T, e *Engine) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -51,14 +61,9 @@ func start(t *testing.T, name, home string) *world {
 			t.Error(err)
 		}
 	})
-	w := &world{Engine: e, t: t, home: home, dir: dir, id: e.ident.ID()}
-	w.stop = sync.OnceFunc(func() { cancel(); wg.Wait() })
-	t.Cleanup(w.stop)
-	w.until("it listens", func() bool {
-		s, err := e.Self(t.Context())
-		return err == nil && s.Port != 0
-	})
-	return w
+	stop = sync.OnceFunc(func() { cancel(); wg.Wait() })
+	t.Cleanup(stop)
+	return stop
 }
 
 // until waits for a condition; every change of the engine looks again.
@@ -303,15 +308,7 @@ func TestANewHomeWaitsToBeAsked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		if err := e.Run(ctx); err != nil {
-			t.Error(err)
-		}
-	})
-	defer wg.Wait()
-	defer cancel()
+	running(t, e)
 	time.Sleep(50 * time.Millisecond)
 	if s, err := e.Self(t.Context()); err != nil || s.Port != 0 || !s.FirstRun {
 		t.Errorf("before anybody was asked: %+v, %v", s, err)
@@ -355,15 +352,7 @@ func TestPullThatWaitedBeforeTheNetwork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		if err := again.Run(ctx); err != nil {
-			t.Error(err)
-		}
-	})
-	defer wg.Wait()
-	defer cancel()
+	running(t, again)
 	select {
 	case <-up:
 	case <-time.After(15 * time.Second):

@@ -37,24 +37,33 @@ func TestPull(t *testing.T) {
 	}
 }
 
-// TestStopped: a source that stands still for a minute and then goes on.
-func TestStopped(t *testing.T) {
-	const still, bar = time.Minute, 5 * time.Second
-	devices := NewDevices(t, DualStack, "anna", "bo")
-	anna, bo := devices[0], devices[1]
-	writeFile(t, anna.Path("big", "big.bin"), 256*mib, 2)
+// midPull has the second device pull a large file from the first, whose line is slow so that there is a middle, and returns
+// there. arrived says how many bytes came.
+func midPull(t *testing.T, devices []*Device) (arrived func() int64) {
+	t.Helper()
+	source, receiver := devices[0], devices[1]
+	writeFile(t, source.Path("big", "big.bin"), 256*mib, 2)
 	serveAll(t, devices)
-	anna.Share(t, anna.Path("big"), "big")
-	anna.Shape("200mbit") // so that there is a middle of the pull
-	bo.Must(t, commandLimit, "get", anna.At("big"), "-o", bo.Path("into"), "--detach")
-	arrived := func() int64 {
-		n, _, err := bo.Progress()
+	source.Share(t, source.Path("big"), "big")
+	source.Shape("200mbit")
+	receiver.Must(t, commandLimit, "get", source.At("big"), "-o", receiver.Path("into"), "--detach")
+	arrived = func() int64 {
+		n, _, err := receiver.Progress()
 		if err != nil {
 			t.Fatal(err)
 		}
 		return n
 	}
 	eventually(t, 30*time.Second, "the pull is under way", func() bool { return arrived() > 16*mib })
+	return arrived
+}
+
+// TestStopped: a source that stands still for a minute and then goes on.
+func TestStopped(t *testing.T) {
+	const still, bar = time.Minute, 5 * time.Second
+	devices := NewDevices(t, DualStack, "anna", "bo")
+	anna, bo := devices[0], devices[1]
+	arrived := midPull(t, devices)
 	anna.Signal(t, syscall.SIGSTOP)
 	time.Sleep(still)
 	before := arrived()

@@ -17,19 +17,7 @@ func TestRoam(t *testing.T) {
 	const bar = 5 * time.Second
 	devices := NewDevices(t, DualStack, "anna", "bo")
 	anna, bo := devices[0], devices[1]
-	writeFile(t, anna.Path("big", "big.bin"), 256*mib, 2)
-	serveAll(t, devices)
-	anna.Share(t, anna.Path("big"), "big")
-	anna.Shape("200mbit")
-	bo.Must(t, commandLimit, "get", anna.At("big"), "-o", bo.Path("into"), "--detach")
-	arrived := func() int64 {
-		n, _, err := bo.Progress()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return n
-	}
-	eventually(t, 30*time.Second, "the pull is under way", func() bool { return arrived() > 16*mib })
+	arrived := midPull(t, devices)
 	anna.Readdress()
 	time.Sleep(300 * time.Millisecond) // what was on its way
 	before := arrived()
