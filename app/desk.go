@@ -30,7 +30,7 @@ func newDesk(home string, s config.Settings, own func() bool) (*desk, error) {
 		return nil, err
 	}
 	p, err := desktop.This(home, home == usual, true)
-	return &desk{home: home, program: p, own: own, keeps: s.KeepRunning}, err
+	return &desk{home: home, program: p, own: own, keeps: !s.QuitOnClose}, err
 }
 
 // Own reports whether the engine runs in this process.
@@ -46,7 +46,7 @@ func (d *desk) KeepsRunning() bool {
 // SetKeepRunning decides that.
 func (d *desk) SetKeepRunning(ctx context.Context, on bool) error {
 	_, err := config.Update(ctx, d.home, func(s *config.Settings) error {
-		s.KeepRunning = on
+		s.QuitOnClose = !on
 		return nil
 	})
 	if err != nil {

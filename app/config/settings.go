@@ -33,8 +33,8 @@ type Settings struct {
 	Language     string            `json:"language,omitempty"` // "en", "de"; empty: the system's
 	Scale        float32           `json:"scale,omitempty"`    // of the window; 0 means the system's
 	FirstRunDone bool              `json:"first_run_done,omitempty"`
-	KeepRunning  bool              `json:"keep_running,omitempty"` // go on sharing when the window is closed
-	SaidKeep     bool              `json:"said_keep,omitempty"`    // it was told once that it goes on
+	QuitOnClose  bool              `json:"quit_on_close,omitempty"` // sharing ends when the window is closed
+	SaidKeep     bool              `json:"said_keep,omitempty"`     // it was told once that it goes on
 
 	Networks map[string]Known `json:"networks,omitempty"`       // what the owner said of each, by its name (package place)
 	Also     []string         `json:"interfaces,omitempty"`     // used although the rule leaves them out
@@ -187,7 +187,7 @@ func (s *Settings) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &p.unknown); err != nil {
 		return err
 	}
-	for _, name := range []string{"name", "workgroup", "network", "downloads", "port", "theme", "language", "scale", "first_run_done", "keep_running",
+	for _, name := range []string{"name", "workgroup", "network", "downloads", "port", "theme", "language", "scale", "first_run_done", "quit_on_close",
 		"said_keep", "networks", "interfaces", "not_interfaces"} {
 		delete(p.unknown, name)
 	}

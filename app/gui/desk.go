@@ -21,26 +21,31 @@ func (w *window) settleDown(ctx context.Context, desk viewmodel.Desk, bare bool)
 	if desk == nil {
 		return
 	}
-	w.win.SetCloseIntercept(func() { w.close(ctx, desk) })
-	if d, ok := w.app.(desktop.App); ok && !bare && desk.KeepsRunning() {
+	// The driver starts an icon only that is there before the window runs; whose engine it will be is not known yet.
+	if d, ok := w.app.(desktop.App); ok && !bare {
 		words := w.set.Words
 		quit := fyne.NewMenuItem(words.Text("tray.quit"), w.app.Quit)
 		quit.IsQuit = true
+		d.SetSystemTrayWindow(w.win) // a click shows it; this decides about closing too, so ours comes after it
 		d.SetSystemTrayMenu(fyne.NewMenu(words.Text("app.name"), fyne.NewMenuItem(words.Text("tray.show"), w.show), quit))
 	}
+	w.win.SetCloseIntercept(func() { w.close(ctx, desk) })
 }
 
-// close hides the window where sharing goes on without it, and ends the program otherwise.
+// close hides the window where sharing goes on without it, and ends the program otherwise. The first time it says so in
+// the window, which every desktop shows, unlike a notification or an icon.
 func (w *window) close(ctx context.Context, desk viewmodel.Desk) {
-	if !desk.Own() || !desk.KeepsRunning() {
-		w.app.Quit()
-		return
+	hide := func() {
+		w.win.Hide()
+		w.watched.Store(false)
 	}
-	w.win.Hide()
-	w.watched.Store(false)
-	if !w.bare && desk.FirstClose(ctx) {
-		words := w.set.Words
-		w.app.SendNotification(fyne.NewNotification(words.Text("tiding.keeps"), words.Text("tiding.keeps.text")))
+	switch words := w.set.Words; {
+	case !desk.Own() || !desk.KeepsRunning() || w.first.object.Visible():
+		w.app.Quit()
+	case desk.FirstClose(ctx):
+		w.ask(words.Text("tiding.keeps"), words.Text("tiding.keeps.text"), words.Text("tiding.keeps.yes"), hide)
+	default:
+		hide()
 	}
 }
 

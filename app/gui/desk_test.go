@@ -97,17 +97,22 @@ func TestClosingKeepsSharingAndSaysSoOnce(t *testing.T) {
 	s := newStage(t, newHouse(), viewmodel.Look{}, 1100, 720)
 	s.desk.keeps = true
 	s.w.settleDown(t.Context(), s.desk, false)
-	said := func(close bool) func() {
-		return func() {
-			if close {
-				s.w.close(t.Context(), s.desk)
-			}
-		}
+	pops := func() int { return len(s.w.win.Canvas().Overlays().List()) }
+	s.w.watched.Store(true)
+	s.w.close(t.Context(), s.desk)
+	if pops() != 1 || !s.w.watched.Load() {
+		t.Fatalf("%d questions, the window gone: %v", pops(), !s.w.watched.Load())
 	}
-	words := s.w.set.Words
-	test.AssertNotificationSent(t, notification(words.Text("tiding.keeps"), words.Text("tiding.keeps.text")), said(true))
+	test.Tap(findButton(s.popup(), "Close the window"))
+	if pops() != 0 || s.w.watched.Load() {
+		t.Fatalf("answered: %d questions, the window gone: %v", pops(), !s.w.watched.Load())
+	}
 	s.w.show()
-	test.AssertNotificationSent(t, nil, said(true))
+	s.w.watched.Store(true)
+	s.w.close(t.Context(), s.desk)
+	if pops() != 0 || s.w.watched.Load() {
+		t.Errorf("the second time: %d questions, the window gone: %v", pops(), !s.w.watched.Load())
+	}
 }
 
 func TestTidingsOnlyWhileNobodyLooks(t *testing.T) {

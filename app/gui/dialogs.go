@@ -22,7 +22,7 @@ import (
 
 // ask asks a question with one way on and one way back.
 func (w *window) ask(title, text, yes string, do func()) {
-	w.dialog(title, w.paint.para(text, colQuiet, theme.SizeNameText), yes, func() string { do(); return "" })
+	w.dialog(title, inset(-4, -4, -8, -8, w.paint.para(text, colQuiet, theme.SizeNameText)), yes, func() string { do(); return "" })
 }
 
 // dialog shows body under a title. The button yes calls do, which says in words what is wrong, or "" when it is done.

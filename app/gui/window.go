@@ -110,7 +110,9 @@ func newWindow(cfg Config, later func(func())) (*window, error) {
 	w.win.SetPadded(false)
 	w.win.SetMaster()
 	if icon, err := assets.AppIcon(); err == nil {
-		w.win.SetIcon(fyne.NewStaticResource("icon.png", icon))
+		res := fyne.NewStaticResource("icon.png", icon)
+		cfg.App.SetIcon(res) // the tray's
+		w.win.SetIcon(res)
 	} else {
 		return nil, fmt.Errorf("window: %w", err)
 	}
