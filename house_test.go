@@ -17,11 +17,11 @@ const module = "porchlight"
 
 // floors lists the packages from bottom to top. A package imports only lower floors, and never a tree to its right.
 var floors = []string{
-	"discovery discovery/canon assets",
+	"discovery discovery/canon discovery/whole assets",
 	"share",
 	"transfer",
-	"discovery/identity discovery/mdns discovery/place discovery/presence share/safefs share/content share/watch app/config app/desktop app/doctor",
-	"share/catalogue transfer/wire app/store",
+	"discovery/identity discovery/keyring discovery/ledger discovery/mdns discovery/pairing discovery/place discovery/powercut discovery/presence share/safefs share/content share/watch app/config app/desktop app/doctor",
+	"share/catalogue transfer/wire transfer/swarm app/store",
 	"transfer/link",
 	"transfer/client transfer/server",
 	"transfer/download",
@@ -40,6 +40,7 @@ var doors = map[string]string{
 	"fyne.io/fyne/v2":              "app/gui",
 	"fyne.io/fyne/v2/app":          "app",
 	"fyne.io/fyne/v2/lang":         "assets",
+	"filippo.io/edwards25519":      "discovery/pairing",
 	"github.com/hashicorp/mdns":    "discovery/mdns",
 	"github.com/miekg/dns":         "discovery/mdns",
 	"github.com/fsnotify/fsnotify": "share/watch",

@@ -38,7 +38,7 @@ func (d DeviceID) String() string {
 	var full strings.Builder
 	for i := 0; i < len(raw); i += 13 {
 		full.WriteString(raw[i : i+13])
-		full.WriteByte(checkLetter(raw[i : i+13]))
+		full.WriteByte(CheckLetter(raw[i : i+13]))
 	}
 	s := full.String()
 	groups := make([]string, 0, 8)
@@ -79,7 +79,7 @@ func ParseDeviceID(s string) (DeviceID, error) {
 		if strings.Trim(s[i:i+14], alphabet) != "" {
 			return DeviceID{}, fmt.Errorf("%w: a letter in groups %d-%d is none of A-Z and 2-7", ErrDeviceID, i/7+1, i/7+2)
 		}
-		if checkLetter(part) != s[i+13] {
+		if CheckLetter(part) != s[i+13] {
 			return DeviceID{}, fmt.Errorf("%w: a letter in groups %d-%d is mistyped", ErrDeviceID, i/7+1, i/7+2)
 		}
 		raw.WriteString(part)
@@ -114,8 +114,9 @@ func FoldIDText(s string) string {
 
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
-// checkLetter is Luhn mod 32 with factor 2 on the rightmost letter.
-func checkLetter(s string) byte {
+// CheckLetter returns the letter that reveals a mistyped one in s, which is of A-Z and 2-7: Luhn mod 32 with factor 2 on the
+// rightmost letter.
+func CheckLetter(s string) byte {
 	sum, factor := 0, 2
 	for i := len(s) - 1; i >= 0; i-- {
 		v := strings.IndexByte(alphabet, s[i]) * factor

@@ -1,0 +1,289 @@
+package swarm
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"porchlight/discovery"
+	"porchlight/share/content"
+)
+
+func TestUploadsFair(t *testing.T) {
+	u := NewUploads(UploadConfig{Slots: 2})
+	now := t0
+	served := map[discovery.DeviceID]int64{}
+	type call struct {
+		id     uint64
+		device discovery.DeviceID
+		bytes  int64
+	}
+	var running []call
+	open := map[uint64]call{}
+	ask := func(d discovery.DeviceID, bytes int64) {
+		id, v, _ := u.Add(d, bytes, 1, now)
+		if v == Full {
+			t.Fatal("full")
+		}
+		open[id] = call{id, d, bytes}
+		if v == Go {
+			running = append(running, open[id])
+		}
+	}
+	// Three devices: one asks for much at a time, one often, one for little.
+	for range 8 {
+		ask(dev(1), 8<<20)
+		ask(dev(2), 1<<20)
+	}
+	ask(dev(3), 1<<20)
+	for range 3000 {
+		c := running[0]
+		running = running[1:]
+		served[c.device] += c.bytes
+		now = now.Add(time.Millisecond)
+		u.Done(c.id, c.bytes, now)
+		ask(c.device, c.bytes)
+		for id, ok := u.Start(now); ok; id, ok = u.Start(now) {
+			running = append(running, open[id])
+		}
+		if a, _ := u.Load(); a != len(running) || a > 2 {
+			t.Fatalf("%d run, %d are counted", len(running), a)
+		}
+	}
+	least, most := min(served[dev(1)], served[dev(2)], served[dev(3)]), max(served[dev(1)], served[dev(2)], served[dev(3)])
+	t.Logf("MiB served: %d, %d, %d", served[dev(1)]>>20, served[dev(2)]>>20, served[dev(3)]>>20)
+	if float64(most) > 1.5*float64(least) {
+		t.Error("not fair")
+	}
+}
+
+func TestUploadsOrder(t *testing.T) {
+	u := NewUploads(UploadConfig{Slots: 1, Queue: 4})
+	add := func(d byte, given int) uint64 {
+		id, _, _ := u.Add(dev(d), content.PieceSize, given, t0)
+		return id
+	}
+	first := add(1, 0)
+	common, rare, other := add(1, 3), add(1, 0), add(2, 3)
+	fresh := add(3, 0)
+	if _, v, retry := u.Add(dev(4), 1, 0, t0); v != Full || retry < busyFirst || retry > busyMost {
+		t.Errorf("%v, again after %v", v, retry)
+	}
+	var order []uint64
+	for id := first; ; {
+		u.Done(id, content.PieceSize, t0)
+		next, ok := u.Start(t0)
+		if !ok {
+			break
+		}
+		order = append(order, next)
+		id = next
+	}
+	// What never went out comes first, then who was given least; of device 1 the rare piece before the common one.
+	if want := []uint64{fresh, rare, other, common}; !slices.Equal(order, want) {
+		t.Errorf("order %v, want %v", order, want)
+	}
+	if a, w := u.Load(); a != 0 || w != 0 || len(u.devices) != 0 {
+		t.Errorf("%d active, %d waiting, %d devices left", a, w, len(u.devices))
+	}
+	u = NewUploads(UploadConfig{Slots: 2})
+	a, b := add(1, 1), add(1, 1) // both slots are one device's
+	common, rare = add(1, 3), add(1, 2)
+	small, _, _ := u.Add(dev(2), 100*content.PieceSize, 5, t0)
+	u.Done(a, content.PieceSize, t0)
+	if id, _ := u.Start(t0); id != small {
+		t.Error("one device has all slots while another waits")
+	}
+	u.Done(b, content.PieceSize, t0)
+	if id, _ := u.Start(t0); id != rare {
+		t.Errorf("of one device %d comes before %d, which went out less", id, rare)
+	}
+	u.Done(small, content.PieceSize, t0)
+	if id, _ := u.Start(t0); id != common {
+		t.Error("the last does not come")
+	}
+	for range deviceQueue {
+		u.Add(dev(9), 1, 0, t0)
+		u.cfg.Queue = 1000
+	}
+	if _, v, _ := u.Add(dev(9), 1, 0, t0); v != Full {
+		t.Error("one device takes the whole queue")
+	}
+	u.Done(12345, 1, t0) // nobody's
+}
+
+func TestSeedGivesEachOnce(t *testing.T) {
+	const pieces = 200
+	s := NewSeed(pieces * content.PieceSize)
+	r := rand.New(rand.NewPCG(1, 1))
+	for k := range byte(40) {
+		s.Join(dev(k))
+	}
+	given := map[int]int{}
+	now := t0
+	for range pieces {
+		now = now.Add(10 * time.Millisecond)
+		d := dev(byte(r.IntN(40)))
+		a := s.Advise(d, 1, nil, now, nil)
+		if a.Open || a.Alone || len(s.leases) > leaseMost || len(a.Runs) > heldMost {
+			t.Fatalf("%+v after %d pieces, %d leases", a, len(given), len(s.leases))
+		}
+		if len(a.Runs) == 0 { // others hold all that may be held
+			continue
+		}
+		given[a.Runs[0].From]++
+		s.Gave(a.Runs[0].From)
+	}
+	for i, n := range given {
+		if n != 1 {
+			t.Errorf("piece %d given %d times", i, n)
+		}
+	}
+	// Whoever holds a lease and goes, or does nothing, does not keep it.
+	s.Leave(dev(0))
+	now = now.Add(lease + 1)
+	for d, ok := s.Due(1, now); ok; d, ok = s.Due(1, now) {
+		for _, run := range s.Advise(d, 1, nil, now, nil).Runs {
+			for i := run.From; i < run.To; i++ {
+				given[i]++
+				s.Gave(i)
+			}
+		}
+	}
+	if len(given) != pieces || !s.Open() {
+		t.Errorf("%d of %d pieces given, open %v", len(given), pieces, s.Open())
+	}
+	for i, n := range given {
+		if n != 1 {
+			t.Errorf("piece %d given %d times", i, n)
+		}
+	}
+	if a := s.Advise(dev(1), 1, nil, now, nil); len(a.Runs) != 0 || !a.Open {
+		t.Errorf("%+v when everything was given", a)
+	}
+}
+
+func TestSeedAdvice(t *testing.T) {
+	s := NewSeed(64 * content.PieceSize)
+	s.Join(dev(1))
+	if a := s.Advise(dev(1), 4, nil, t0, nil); !a.Alone || !a.Open || len(a.Runs) != 0 {
+		t.Errorf("alone: %+v", a)
+	}
+	s.Join(dev(2))
+	if d, ok := s.Due(4, t0); !ok {
+		t.Error("nobody is told that there are two now")
+	} else if a := s.Advise(d, 4, nil, t0, nil); a.Alone || a.Open || !slices.Equal(a.Runs, []Run{{0, 4}, {4, 8}, {8, 12}}) {
+		t.Errorf("%+v", a)
+	}
+	has := func(i int) bool { return i == 13 }
+	a := s.Advise(dev(2), 4, has, t0, nil)
+	b := s.Advise(dev(2), 4, has, t0.Add(time.Second), nil)
+	if want := []Run{{12, 13}, {14, 18}, {18, 22}, {22, 25}}; !slices.Equal(a.Runs, want) && !slices.Equal(a.Runs, []Run{{0, 4}, {4, 8}, {8, 12}}) || !slices.Equal(a.Runs, b.Runs) {
+		t.Errorf("%v, then %v", a.Runs, b.Runs)
+	}
+	s.Full(dev(2))
+	if a := s.Advise(dev(2), 4, nil, t0, nil); len(a.Runs) != 0 {
+		t.Errorf("%+v to one that has everything", a)
+	}
+	if a := s.Advise(dev(3), 4, nil, t0, nil); len(a.Runs) != 0 {
+		t.Errorf("%+v to a stranger", a)
+	}
+	s.Gave(-1)
+	s.Gave(64)
+	s.Gave(5)
+	s.Gave(5)
+	if got := s.Given(Run{5, 6}); got != 2 || s.Given(Run{5, 7}) != 0 {
+		t.Errorf("given %d times", got)
+	}
+}
+
+func TestSeedLeases(t *testing.T) {
+	s := NewSeed(4 * content.PieceSize)
+	for k := range byte(3) {
+		s.Join(dev(k))
+	}
+	first := s.Advise(dev(0), 1, nil, t0, nil).Runs
+	if d, ok := s.Due(1, t0); !ok || d == dev(0) {
+		t.Errorf("due is %v, %v; the one who was advised most", d.Short(), ok)
+	}
+	if a := s.Advise(dev(1), 1, nil, t0, nil); len(a.Runs) != 1 || a.Runs[0].From != 3 {
+		t.Errorf("%+v, while the first holds %v", a, first)
+	}
+	if _, ok := s.Due(1, t0); ok {
+		t.Error("somebody is due though everything is advised")
+	}
+	later := t0.Add(lease + 1)
+	s.Gave(first[0].From)
+	if d, ok := s.Due(1, later); !ok || d != dev(2) {
+		t.Errorf("due is %v, %v; the third was advised nothing", d.Short(), ok)
+	}
+	a := s.Advise(dev(2), 1, nil, later, nil)
+	got := []int{}
+	for _, r := range a.Runs {
+		got = append(got, r.From)
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, []int{1, 2, 3}) {
+		t.Errorf("advised %v after the leases ended, want 1, 2 and 3", got)
+	}
+}
+
+// TestSeedLeasesAreFew has many receivers who are advised and do not ask yet: what is served late is better advised late.
+func TestSeedLeasesAreFew(t *testing.T) {
+	s := NewSeed(400 * content.PieceSize)
+	for k := range byte(40) {
+		s.Join(dev(k))
+	}
+	runs := 0
+	for k := range byte(40) {
+		runs += len(s.Advise(dev(k), 2, nil, t0, nil).Runs)
+	}
+	if runs != leaseMost || len(s.leases) != 2*leaseMost {
+		t.Errorf("%d runs of %d pieces are advised, want %d", runs, len(s.leases), leaseMost)
+	}
+}
+
+func TestNeighbors(t *testing.T) {
+	for _, n := range []int{1, 2, 3, 8, 25, 26, 60, 200, 1000} {
+		s := NewSeed(content.PieceSize)
+		ids := make([]discovery.DeviceID, n)
+		for i := range ids {
+			ids[i] = discovery.DeviceID{byte(i * 37), byte(i >> 8), byte(i)}
+			s.Join(ids[i])
+			s.Join(ids[i])
+		}
+		edges := map[discovery.DeviceID][]discovery.DeviceID{}
+		for _, id := range ids {
+			edges[id] = s.Neighbors(id, nil)
+			if k := len(edges[id]); k != min(n-1, neighbors) || slices.Contains(edges[id], id) {
+				t.Fatalf("%d receivers: %d neighbors", n, k)
+			}
+		}
+		oneWay := 0
+		for id, others := range edges {
+			for _, o := range others {
+				if !slices.Contains(edges[o], id) {
+					oneWay++
+				}
+			}
+		}
+		far, reached := 0, map[discovery.DeviceID]bool{ids[0]: true}
+		for front := []discovery.DeviceID{ids[0]}; len(reached) < n; far++ {
+			var next []discovery.DeviceID
+			for _, id := range front {
+				for _, o := range edges[id] {
+					if !reached[o] {
+						reached[o] = true
+						next = append(next, o)
+					}
+				}
+			}
+			front = next
+		}
+		t.Logf("%4d receivers: %d steps to the farthest", n, far)
+		if far > 5 || oneWay > 0 {
+			t.Errorf("%d receivers: %d steps to the farthest, %d know one who does not know them", n, far, oneWay)
+		}
+	}
+}
