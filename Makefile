@@ -20,7 +20,7 @@ SYSTEMS ?= linux/amd64 windows/amd64 darwin/arm64
 ALL_SYSTEMS = linux/amd64 linux/arm64 windows/amd64 windows/arm64 darwin/amd64 darwin/arm64
 
 .NOTPARALLEL:
-.PHONY: help run build build-headless test check lint headless window cross fuzz release-check lab-test bench tools clean
+.PHONY: help run build build-headless test check lint headless window cross fuzz release-check lab-test bench microbench tools clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,17 +70,26 @@ release-check: ## everything slow: all systems, long fuzzing, 200 kills, known v
 	$(MAKE) check lint headless window
 	$(MAKE) cross SYSTEMS="$(ALL_SYSTEMS)"
 	PORCHLIGHT_KILLS=200 $(GO) test -tags headless -count=1 -timeout 60m ./transfer/download
+	PORCHLIGHT_PATHS=10000000 $(GO) test -tags headless -count=1 -timeout 60m -run TestPathsAsOsRoot ./share/safefs
+	PORCHLIGHT_CONNECTS=10000 $(GO) test -tags headless -count=1 -run TestManyConnects ./transfer/server
 	$(MAKE) fuzz FUZZTIME=60s
 	.ci/vulns
 
 lab-test: ## three computers on a LAN of network namespaces (Linux, root): make lab-test RUN=TestPull
 	$(HEADLESS) build $(SMALL) -tags headless -o build/porchlight .
 	$(HEADLESS) test -c -tags 'headless lab' -o build/lab.test ./app/labtest
-	$(SUDO) env PORCHLIGHT="$(CURDIR)/build/porchlight" PORCHLIGHT_KILLS="$(PORCHLIGHT_KILLS)" PORCHLIGHT_ROUNDS="$(PORCHLIGHT_ROUNDS)" GOROOT="$$($(GO) env GOROOT)" \
-		build/lab.test -test.v -test.timeout 90m -test.run '$(RUN)'
+	$(SUDO) env PORCHLIGHT="$(CURDIR)/build/porchlight" PORCHLIGHT_KILLS="$(PORCHLIGHT_KILLS)" \
+		PORCHLIGHT_SOAK="$(PORCHLIGHT_SOAK)" PORCHLIGHT_SEED="$(PORCHLIGHT_SEED)" GOROOT="$$($(GO) env GOROOT)" \
+		build/lab.test -test.v -test.timeout 180m -test.run '$(RUN)'
 
-bench: ## the benchmarks
-	$(GO) test -tags headless -run '^$$' -bench . -benchmem ./...
+bench: ## the bar: pulls beside other programs, on a LAN of network namespaces (Linux, root): make bench RUN='1 GiB'
+	$(HEADLESS) build $(SMALL) -tags headless -o build/porchlight .
+	$(HEADLESS) test -c -tags 'headless lab' -o build/lab.test ./app/labtest
+	$(SUDO) env PORCHLIGHT="$(CURDIR)/build/porchlight" PORCHLIGHT_BENCH="$(CURDIR)/build/bench.json" PORCHLIGHT_ROWS='$(RUN)' PORCHLIGHT_ROUNDS="$(PORCHLIGHT_ROUNDS)" \
+		PORCHLIGHT_SYNCTHING="$(PORCHLIGHT_SYNCTHING)" build/lab.test -test.timeout 300m -test.run '^TestBar$$'
+
+microbench: ## the parts alone, for benchstat: make microbench BENCH=Listing COUNT=10 >new.txt
+	@$(HEADLESS) test -tags headless -run '^$$' -bench '$(or $(BENCH),.)' -benchmem -count $(or $(COUNT),1) ./...
 
 tools: ## builds the linters, so that `make check` is quick afterwards
 	$(TOOL) staticcheck -version

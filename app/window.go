@@ -31,11 +31,11 @@ func openWindow(ctx context.Context, version string, o cli.WindowOptions) error 
 	if shown, err := showOther(ctx, o); shown || err != nil {
 		return err
 	}
-	settings, _, err := config.Load(home)
-	if err != nil {
-		return err
-	}
 	log := logger()
+	settings, _, err := config.Load(home)
+	if err != nil { // the engine fails likewise, and the window says so in words
+		log.Warn("settings", "error", err)
+	}
 	w := &windowEngine{cfg: engine.Config{Home: home, Version: version, AskFirst: true, Log: log}}
 	d, err := newDesk(home, settings, w.own)
 	if err != nil {

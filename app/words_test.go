@@ -33,7 +33,7 @@ func completed() map[string]struct{ dir, constants, values string } {
 		"cli.kind.":    {values: "folder drive printer scanner inbox other"},
 		"cli.exit.":    {values: "done failed usage no-engine not-found away"},
 		"cli.column.":  {values: "name workgroup state id address kind path job done files rate from what interface network"},
-		"health.":      {values: "mdns listen watch other twin"},
+		"health.":      {values: "mdns listen watch other twin key settings store store-shares store-peers store-jobs"},
 		"doctor.":      {dir: "doctor", constants: "Code"},
 		"cli.doctor.":  {dir: "doctor", constants: "Level"},
 	}

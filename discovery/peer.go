@@ -48,6 +48,7 @@ type Peer struct {
 	Manual    bool // added by hand: `host` or `host:port`
 	Version   string
 	DialBack  bool // it can dial us (its hello answer said so)
+	Newer     bool // it speaks a newer protocol, too, or, if it is not online, nothing else
 }
 
 // Source says how a sighting came about.
@@ -72,8 +73,10 @@ type Sighting struct {
 	Workgroup string
 	Addresses []netip.AddrPort // best first
 	Source    Source
-	Interface string // name of the interface that received it
-	Gone      bool   // a goodbye (TTL 0)
+	From      netip.Addr // who sent the packet; zero if that is not known
+	Interface string     // name of the interface that received it
+	Gone      bool       // a goodbye (TTL 0)
+	Newer     bool       // it announces a newer protocol, and none that this device speaks
 	At        time.Time
 }
 

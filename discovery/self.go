@@ -1,6 +1,9 @@
 package discovery
 
-import "net/netip"
+import (
+	"net/netip"
+	"time"
+)
 
 // Network says how far this device trusts the network it is on.
 type Network string
@@ -31,6 +34,9 @@ type Self struct {
 	Health     []Health
 	Interfaces []Interface // those that are up, the used ones first
 	FirstRun   bool        // nobody has gone through the first steps yet
+	Since      time.Time   // the engine is open
+	Goroutines int         // of the process
+	Heap       int64       // bytes of the process that were in use at its last collection of garbage
 }
 
 // Health names a service of the engine that does not work here, and why. The rest of the engine goes on.

@@ -62,6 +62,10 @@ const (
 	FileTooLarge  Trouble = "file-too-large" // for this file system
 	BadBytes      Trouble = "bad-bytes"      // what arrived was not what the owner described
 	NameTrouble   Trouble = "name"           // the name cannot exist here
+	ShareAway     Trouble = "share-away"     // the other computer is there, the folder or drive it shares is not
+	DiskReadOnly  Trouble = "disk-read-only" // this disk cannot be written to any more
+	TooDeep       Trouble = "too-deep"       // more levels of folders than a path may have, or too long a path
+	TooMany       Trouble = "too-many"       // more entries than one pull takes
 )
 
 // Job is one pull as people see it. A value; readers may keep it. Bytes and counts grow only.
@@ -85,6 +89,7 @@ type Job struct {
 	Created  time.Time
 	Ended    time.Time
 	Result   string // absolute path to show: the file, or the folder
+	Volume   int    // so many bytes of Request.Into name the place where its volume is mounted; 0: the system's own
 	Problems []Problem
 }
 

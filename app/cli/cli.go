@@ -19,6 +19,7 @@ import (
 	"porchlight/app/desktop"
 	"porchlight/assets"
 	"porchlight/discovery"
+	"porchlight/discovery/identity"
 )
 
 // The exit codes, as `porchlight help` documents them.
@@ -106,8 +107,8 @@ func commands() []command {
 	const shares = `{"id","name","kind","path","added"}`
 	return []command{
 		{"serve", "", 0, 0, []option{{"--name", "NAME"}, {"--network", "home|office|public"}}, nil, serve},
-		{"status", "", 0, 0, nil, []string{`{"id","name","workgroup","network","port","addresses","version","home","downloads","peers","online","shares","active_jobs","health"}`}, connected(status)},
-		{"peers", "", 0, 0, []option{{"--wait", "N"}}, []string{`[{"id","name","workgroup","state","addresses","manual","dial_back","first_seen","last_seen",…},…]`}, connected(peers)},
+		{"status", "", 0, 0, nil, []string{`{"id","name","workgroup","network","port","addresses","version","home","downloads","peers","online","shares","active_jobs","since","goroutines","heap","health"}`}, connected(status)},
+		{"peers", "", 0, 0, []option{{"--wait", "N"}}, []string{`[{"id","name","workgroup","state","addresses","manual","dial_back","newer","first_seen","last_seen",…},…]`}, connected(peers)},
 		{"peers add", "HOST[:PORT]", 1, 1, nil, nil, connected(peersAdd)},
 		{"doctor", "", 0, 0, nil, []string{`[{"code","level":"good"|"hint"|"trouble","text","do","params","fix":[…]},…]`}, connected(diagnose)},
 		{"workgroup", "[NAME]", 0, 1, nil, []string{`{"workgroup"}`}, connected(workgroup)},
@@ -130,6 +131,7 @@ func commands() []command {
 		{"service status", "", 0, 0, nil, []string{service}, serviceCall("cli.service.there", desktop.Program.Service)},
 		{"identity export", "FILE", 1, 1, nil, []string{`{"id","file"}`}, identityExport},
 		{"identity import", "FILE", 1, 1, []option{{"--replace", ""}}, []string{`{"id","file"}`}, identityImport},
+		{"identity new", "", 0, 0, []option{{"--yes", ""}}, []string{`{"renewed","id"}`}, identityNew},
 		{"purge", "", 0, 0, []option{{"--yes", ""}}, []string{`{"removed","paths"}`}, purge},
 		{"lab", "N", 1, 1, []option{{"--demo", ""}}, nil, lab},
 		{"version", "", 0, 0, nil, []string{`{"version"}`}, version},
@@ -268,7 +270,11 @@ func serve(ctx context.Context, c *call) error {
 	if _, given := c.flags["--network"]; given && !o.Network.Valid() {
 		return usage("cli.usage.network", "Value", show(string(o.Network)))
 	}
-	return c.Serve(ctx, o)
+	err := c.Serve(ctx, o)
+	if errors.Is(err, identity.ErrMissing) || errors.Is(err, identity.ErrDamaged) {
+		return failed(exitFailed, err, "cli.error.key", "Why", show(err.Error()))
+	}
+	return err
 }
 
 func lab(ctx context.Context, c *call) error {

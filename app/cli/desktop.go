@@ -7,7 +7,9 @@ import (
 	"io"
 
 	"porchlight/app/config"
+	"porchlight/app/control"
 	"porchlight/app/desktop"
+	"porchlight/discovery"
 	"porchlight/discovery/identity"
 )
 
@@ -132,4 +134,52 @@ func identityImport(_ context.Context, c *call) (err error) {
 type identityRow struct {
 	ID   string `json:"id"`
 	File string `json:"file"`
+}
+
+type renewedRow struct {
+	Renewed bool   `json:"renewed"`
+	ID      string `json:"id,omitempty"`
+}
+
+// identityNew makes this computer a new one: the engine does it if one runs, as it must go on as the new one.
+func identityNew(ctx context.Context, c *call) error {
+	if !exists(c.home) {
+		return failed(exitNotFound, identity.ErrMissing, "cli.error.no-key", "Why", show(c.home))
+	}
+	if _, yes := c.flags["--yes"]; !yes {
+		if !c.json {
+			return c.say("cli.identity.ask")
+		}
+		return c.object(renewedRow{})
+	}
+	id, err := c.renew(ctx)
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return c.object(renewedRow{true, id.String()})
+	}
+	return c.say("cli.identity.new", "ID", id.String())
+}
+
+func (c *call) renew(ctx context.Context) (id discovery.DeviceID, err error) {
+	e, err := c.Connect(ctx, c.home)
+	if err == nil {
+		if closer, ok := e.(io.Closer); ok {
+			defer func() { err = errors.Join(err, closer.Close()) }()
+		}
+		return e.NewIdentity(ctx)
+	}
+	if !errors.Is(err, control.ErrNoEngine) {
+		return id, err
+	}
+	lock, err := config.Lock(c.home)
+	if err != nil {
+		return id, err
+	}
+	i, err := identity.Renew(c.home)
+	if err = errors.Join(err, lock.Release()); err != nil {
+		return id, err
+	}
+	return i.ID(), nil
 }

@@ -74,6 +74,9 @@ func (w words) finding(f doctor.Finding) (text, do string) {
 		params = append(params, name, show(value))
 	}
 	key := "doctor." + string(f.Code)
+	if service := "health." + f.Params["Service"]; f.Code == doctor.Service && w.Has(service) {
+		key = service
+	}
 	text = w.Text(key, params...)
 	if key += ".do"; w.Has(key) && f.Level != doctor.Good {
 		do = w.Text(key, params...)

@@ -48,7 +48,7 @@ func newFake() *fake {
 		self: discovery.Self{ID: deviceID(1), Name: "me", Workgroup: "WORKGROUP", Network: discovery.Home, Port: 47470, Addresses: []netip.AddrPort{addr},
 			Interfaces: []discovery.Interface{
 				{Name: "eth0", Used: true, Network: discovery.Home, Addresses: []netip.Addr{addr.Addr()}}, {Name: "wg0"}},
-			Version: "1.2", Home: "/h", Downloads: "/dl", Health: []discovery.Health{{Service: "mdns", Trouble: "no multicast"}}},
+			Version: "1.2", Home: "/h", Downloads: "/dl", Since: day, Goroutines: 70, Heap: 5e6, Health: []discovery.Health{{Service: "mdns", Trouble: "no multicast"}}},
 		peers: []discovery.Peer{
 			{ID: deviceID(9), Name: "twin", State: discovery.Offline, Workgroup: "WORKGROUP"},
 			{ID: deviceID(2), Name: "bo", State: discovery.Online, Workgroup: "WORKGROUP", Addresses: []netip.AddrPort{addr}, FirstSeen: day, LastSeen: day},
@@ -109,6 +109,9 @@ func (f *fake) SetInterface(_ context.Context, name string, use bool) error {
 		}
 	}
 	return fs.ErrNotExist
+}
+func (f *fake) NewIdentity(context.Context) (discovery.DeviceID, error) {
+	return deviceID(42), f.note("NewIdentity")
 }
 func (f *fake) Attend(context.Context, func()) error     { return errors.ErrUnsupported }
 func (f *fake) ShowWindow(context.Context) (bool, error) { return false, nil }

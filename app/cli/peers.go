@@ -32,6 +32,9 @@ type selfRow struct {
 	Online     int               `json:"online"`
 	Shares     int               `json:"shares"`
 	ActiveJobs int               `json:"active_jobs"`
+	Since      *time.Time        `json:"since,omitempty"`
+	Goroutines int               `json:"goroutines"`
+	Heap       int64             `json:"heap"`
 	Troubles   []troubleRow      `json:"health"`
 }
 
@@ -52,7 +55,8 @@ func status(ctx context.Context, c *call, e control.Engine) error {
 		return err
 	}
 	row := selfRow{ID: self.ID.String(), Name: self.Name, Workgroup: self.Workgroup, Network: self.Network, Port: self.Port, Addresses: nonNil(self.Addresses),
-		Version: self.Version, Home: self.Home, Downloads: self.Downloads, Peers: len(all), Online: online(all), Shares: len(shares), Troubles: []troubleRow{}}
+		Version: self.Version, Home: self.Home, Downloads: self.Downloads, Peers: len(all), Online: online(all), Shares: len(shares),
+		Since: when(self.Since), Goroutines: self.Goroutines, Heap: self.Heap, Troubles: []troubleRow{}}
 	for _, j := range pulls {
 		if !j.State.Ended() {
 			row.ActiveJobs++
@@ -76,6 +80,9 @@ func status(ctx context.Context, c *call, e control.Engine) error {
 		{w.Text("cli.status.shares"), w.count(row.Shares)}, {w.Text("cli.status.jobs"), w.count(row.ActiveJobs)},
 		{w.Text("cli.status.downloads"), show(self.Downloads)}, {w.Text("cli.status.home"), show(self.Home)}, {w.Text("cli.status.version"), self.Version},
 	}
+	if newer := w.newer(all); newer != "" {
+		rows = append(rows, []string{w.Text("cli.status.newer"), newer})
+	}
 	for _, h := range self.Health {
 		rows = append(rows, []string{w.Text("cli.status.trouble"), w.health(h)})
 	}
@@ -91,6 +98,7 @@ type peerRow struct {
 	Addresses []netip.AddrPort `json:"addresses"`
 	Manual    bool             `json:"manual"`
 	DialBack  bool             `json:"dial_back"`
+	Newer     bool             `json:"newer"`
 	Version   string           `json:"version,omitempty"`
 	FirstSeen *time.Time       `json:"first_seen,omitempty"`
 	LastSeen  *time.Time       `json:"last_seen,omitempty"`
@@ -145,7 +153,7 @@ func printPeers(c *call, all []discovery.Peer) error {
 				id = p.ID.String()
 			}
 			return peerRow{ID: id, Name: p.Name, FirstName: p.FirstName, Workgroup: p.Workgroup, State: p.State, Addresses: nonNil(p.Addresses),
-				Manual: p.Manual, DialBack: p.DialBack, Version: p.Version, FirstSeen: when(p.FirstSeen), LastSeen: when(p.LastSeen)}
+				Manual: p.Manual, DialBack: p.DialBack, Newer: p.Newer, Version: p.Version, FirstSeen: when(p.FirstSeen), LastSeen: when(p.LastSeen)}
 		})
 	}
 	if len(all) == 0 {
@@ -157,9 +165,20 @@ func printPeers(c *call, all []discovery.Peer) error {
 		if !p.ID.IsZero() {
 			id = p.ID.String()[:15]
 		}
-		rows = append(rows, []string{show(p.Name), show(p.Workgroup), c.words.value("cli.peer.", string(p.State)), id, joinAddresses(p.Addresses, 1)})
+		state := c.words.value("cli.peer.", string(p.State))
+		if p.Newer && p.State != discovery.Online {
+			state = c.words.Text("cli.peer.newer")
+		}
+		rows = append(rows, []string{show(p.Name), show(p.Workgroup), state, id, joinAddresses(p.Addresses, 1)})
 	}
-	return table(c.Stdout, rows)
+	if err := table(c.Stdout, rows); err != nil {
+		return err
+	}
+	if newer := c.words.newer(all); newer != "" {
+		_, err := fmt.Fprintln(c.Stdout, "\n"+newer)
+		return err
+	}
+	return nil
 }
 
 // sortPeers puts who is there first, then by workgroup and name.

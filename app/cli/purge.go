@@ -51,7 +51,7 @@ func (c *call) purged(ctx context.Context, lock *config.HomeLock) error {
 		return errors.Join(err, release())
 	}
 	sockets = slices.DeleteFunc(sockets, func(s string) bool { _, err := os.Lstat(s); return err != nil })
-	files := config.Files(c.home, append(identity.Files(), ".device-*"))
+	files := config.Files(c.home, identity.Files())
 	all := slices.Concat(folders, traces, sockets, files)
 	if err := release(); err != nil { // a locked file cannot be removed everywhere
 		return err

@@ -143,6 +143,9 @@ func (r *resolver) place(ctx context.Context, text string) (place, error) {
 	if at.peer, rest, err = r.device(ctx, text); err != nil {
 		return place{}, err
 	}
+	if at.peer.Newer && at.peer.State != discovery.Online {
+		return place{}, failed(exitAway, transfer.ErrAway, "cli.error.device-newer", "Device", show(at.peer.Name))
+	}
 	offers, ok := r.offers[at.peer.ID]
 	if !ok {
 		if offers, err = r.engine.Offers(ctx, at.peer.ID); err != nil {

@@ -151,6 +151,12 @@ func engineCmd(ts *testscript.TestScript, _ bool, args []string) {
 		if fmt.Sprintf("%q", got) != fmt.Sprintf("%q", args[1:]) {
 			ts.Fatalf("asked for %q", got)
 		}
+	case "newer": // NAME: it runs a newer Porchlight
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		for i := range f.peers {
+			f.peers[i].Newer = f.peers[i].Newer || f.peers[i].Name == args[1]
+		}
 	case "did":
 		if !f.did(args[1]) {
 			ts.Fatalf("it did %q", f.calls)

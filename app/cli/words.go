@@ -102,6 +102,26 @@ func (w words) value(list, name string) string {
 	return show(name)
 }
 
+// newer says in one line that neighbours run a newer Porchlight, "" if none does.
+func (w words) newer(all []discovery.Peer) string {
+	only, too := 0, 0
+	for _, p := range all {
+		switch {
+		case p.Newer && p.State == discovery.Online:
+			too++
+		case p.Newer:
+			only++
+		}
+	}
+	switch {
+	case only > 0:
+		return w.Text("neighbours.newer", "Count", only)
+	case too > 0:
+		return w.Text("neighbours.newer-too")
+	}
+	return ""
+}
+
 // health says what does not work on this computer.
 func (w words) health(h discovery.Health) string {
 	key := "health." + h.Service
@@ -174,7 +194,9 @@ func (w words) explain(err error) (string, int) {
 		{control.ErrVersion, exitFailed, "cli.error.version"},
 		{config.ErrLocked, exitFailed, "cli.error.locked"},
 		{config.ErrDamaged, exitFailed, "cli.error.settings"},
+		{config.ErrNewer, exitFailed, "cli.error.newer-settings"},
 		{store.ErrNewer, exitFailed, "cli.error.newer"},
+		{store.ErrNoAccess, exitFailed, "cli.error.no-access"},
 		{store.ErrDamaged, exitFailed, "cli.error.database"},
 		{identity.ErrTaken, exitFailed, "cli.error.identity-taken"},
 		{identity.ErrMissing, exitNotFound, "cli.error.no-key"},

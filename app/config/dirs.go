@@ -1,6 +1,7 @@
 // Package config reads and writes the user's settings, and says where everything of one home lies.
 //
-// A home is one folder: settings.json, device.key and porchlight.db. Only the socket other processes of the user
+// A home is one folder: settings.json, device.key and porchlight.db. What the user decided is there twice, so that one damaged
+// file takes nothing with it: settings.json.bak, device.key.bak and porchlight.db.shares. Only the socket other processes of the user
 // connect to lives elsewhere, in the runtime folder, because paths of sockets are short.
 package config
 

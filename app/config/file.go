@@ -7,16 +7,29 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
+
+	"porchlight/discovery/whole"
 )
 
-// ErrDamaged says that neither the settings nor their previous version can be read.
-var ErrDamaged = errors.New("the settings are damaged")
+var (
+	// ErrDamaged says that neither the settings nor their previous version can be read.
+	ErrDamaged = errors.New("the settings are damaged")
+	// ErrNewer says that a newer version of the program wrote the settings, in a way this one does not know. Nothing was touched.
+	ErrNewer = errors.New("the settings were made by a newer version of Porchlight")
+)
 
-// Load reads the settings of a home. With none there it returns the defaults and writes nothing. When the file is damaged
-// the previous version is used; restored then says so. When both are damaged it returns ErrDamaged: defaults could
-// switch on what the user had switched off.
+const (
+	// format numbers what the fields mean. It rises when an older program would do with the file what its user did not want; a
+	// new field alone is no reason, as older programs keep the fields they do not know.
+	format    = 1
+	backup    = ".bak"
+	tempFiles = ".settings-*"
+)
+
+// Load reads the settings of a home. With none there it returns the defaults and writes nothing. When the file is damaged,
+// or gone while its previous version is there, that one is used; restored then says so. When both are damaged it returns
+// ErrDamaged: defaults could switch on what the user had switched off. It returns ErrNewer for a file it must not touch.
 func Load(home string) (s Settings, restored bool, err error) {
 	d, err := UserDirs(os.Getenv)
 	if err != nil {
@@ -25,12 +38,18 @@ func Load(home string) (s Settings, restored bool, err error) {
 	def := Defaults(d)
 	path := SettingsPath(home)
 	s, err = read(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return def, false, nil
+	if errors.Is(err, ErrNewer) {
+		return Settings{}, false, err
 	}
 	if err != nil {
 		var errOld error
-		if s, errOld = read(path + ".bak"); errOld != nil {
+		s, errOld = read(path + backup)
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && errors.Is(errOld, fs.ErrNotExist):
+			return def, false, nil
+		case errors.Is(errOld, ErrNewer):
+			return Settings{}, false, errOld
+		case errOld != nil:
 			return Settings{}, false, fmt.Errorf("%w: %w", ErrDamaged, errors.Join(err, errOld))
 		}
 		restored = true
@@ -41,9 +60,14 @@ func Load(home string) (s Settings, restored bool, err error) {
 
 // Save writes the settings of a home whole or not at all, and keeps the previous ones beside them as settings.json.bak.
 func Save(home string, s Settings) error {
+	return save(whole.OS{}, home, s)
+}
+
+func save(disk whole.Disk, home string, s Settings) error {
 	if err := s.Check(); err != nil {
 		return err
 	}
+	s.Format = format
 	data, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
 		return fmt.Errorf("write the settings: %w", err)
@@ -55,13 +79,13 @@ func Save(home string, s Settings) error {
 	if _, err := read(path); err == nil { // a damaged file must not replace a good .bak
 		old, err := os.ReadFile(path)
 		if err == nil {
-			err = replace(path+".bak", old)
+			err = whole.Write(disk, path+backup, tempFiles, old)
 		}
 		if err != nil {
 			return fmt.Errorf("keep the previous settings: %w", err)
 		}
 	}
-	if err := replace(path, append(data, '\n')); err != nil {
+	if err := whole.Write(disk, path, tempFiles, append(data, '\n')); err != nil {
 		return fmt.Errorf("write the settings: %w", err)
 	}
 	return nil
@@ -96,26 +120,15 @@ func read(path string) (Settings, error) {
 	if err != nil {
 		return Settings{}, fmt.Errorf("read the settings: %w", err)
 	}
+	var of struct {
+		Format int `json:"format"`
+	}
+	if err := json.Unmarshal(data, &of); err == nil && of.Format > format { // before the fields are: they may be of other types
+		return Settings{}, fmt.Errorf("%w: %s has format %d, known up to %d", ErrNewer, path, of.Format, format)
+	}
 	var s Settings
 	if err := json.Unmarshal(data, &s); err != nil {
 		return Settings{}, fmt.Errorf("read %s: %w", path, err)
 	}
 	return s, nil
-}
-
-// replace writes the file so that a crash leaves either the old one or the new one.
-func replace(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".settings-*") // 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) //nolint:errcheck // gone already when all went well
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
 }

@@ -24,6 +24,7 @@ const (
 
 // Settings is what the user decided for one home. A value. Fields of the file this version does not know are kept.
 type Settings struct {
+	Format       int               `json:"format,omitempty"`   // see ErrNewer; 0 in files of before 0.2
 	Name         string            `json:"name"`               // of this device, 1 to 64 bytes
 	Workgroup    string            `json:"workgroup"`          // the open workgroup
 	Network      discovery.Network `json:"network"`            // what a network counts as that nobody was asked about
@@ -47,6 +48,8 @@ type Settings struct {
 type Known struct {
 	Network discovery.Network `json:"network"`
 	Said    time.Time         `json:"said"` // when that was decided
+
+	unknown map[string]json.RawMessage
 }
 
 // maxNetworks is how many networks are remembered; those of whom it was said longest ago are asked about again.
@@ -58,7 +61,7 @@ func (s *Settings) Know(name string, kind discovery.Network, now time.Time) {
 	if all == nil {
 		all = map[string]Known{}
 	}
-	all[name] = Known{kind, now}
+	all[name] = Known{Network: kind, Said: now}
 	for len(all) > maxNetworks {
 		oldest := name
 		for n, k := range all {
@@ -141,7 +144,8 @@ func (s *Settings) mend(def Settings) {
 	}
 	for name, k := range s.Networks {
 		if !k.Network.Valid() {
-			s.Networks[name] = Known{discovery.Public, k.Said}
+			k.Network = discovery.Public
+			s.Networks[name] = k
 		}
 	}
 	if !filepath.IsAbs(s.Downloads) {
@@ -162,20 +166,7 @@ func (s *Settings) mend(def Settings) {
 type plain Settings
 
 // MarshalJSON writes the known fields over the unknown ones.
-func (s Settings) MarshalJSON() ([]byte, error) {
-	data, err := json.Marshal(plain(s))
-	if err != nil || len(s.unknown) == 0 {
-		return data, err
-	}
-	all := map[string]json.RawMessage{}
-	for k, v := range s.unknown {
-		all[k] = v
-	}
-	if err := json.Unmarshal(data, &all); err != nil {
-		return nil, err
-	}
-	return json.Marshal(all)
-}
+func (s Settings) MarshalJSON() ([]byte, error) { return over(s.unknown, plain(s)) }
 
 // UnmarshalJSON reads the known fields and keeps the others.
 func (s *Settings) UnmarshalJSON(data []byte) error {
@@ -183,14 +174,54 @@ func (s *Settings) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &p); err != nil {
 		return err
 	}
-	p.unknown = nil
-	if err := json.Unmarshal(data, &p.unknown); err != nil {
+	var err error
+	p.unknown, err = unknown(data, "format", "name", "workgroup", "network", "downloads", "port", "theme", "language", "scale", "first_run_done", "quit_on_close", "said_keep",
+		"networks", "interfaces", "not_interfaces")
+	*s = Settings(p)
+	return err
+}
+
+type plainKnown Known
+
+// MarshalJSON writes the known fields over the unknown ones.
+func (k Known) MarshalJSON() ([]byte, error) { return over(k.unknown, plainKnown(k)) }
+
+// UnmarshalJSON reads the known fields and keeps the others.
+func (k *Known) UnmarshalJSON(data []byte) error {
+	var p plainKnown
+	if err := json.Unmarshal(data, &p); err != nil {
 		return err
 	}
-	for _, name := range []string{"name", "workgroup", "network", "downloads", "port", "theme", "language", "scale", "first_run_done", "quit_on_close",
-		"said_keep", "networks", "interfaces", "not_interfaces"} {
-		delete(p.unknown, name)
+	var err error
+	p.unknown, err = unknown(data, "network", "said")
+	*k = Known(p)
+	return err
+}
+
+// over writes the fields of known over those that are not known.
+func over(unknown map[string]json.RawMessage, known any) ([]byte, error) {
+	data, err := json.Marshal(known)
+	if err != nil || len(unknown) == 0 {
+		return data, err
 	}
-	*s = Settings(p)
-	return nil
+	all := maps.Clone(unknown)
+	if err := json.Unmarshal(data, &all); err != nil {
+		return nil, err
+	}
+	return json.Marshal(all)
+}
+
+// unknown returns the fields of an object that do not have one of these names; nil if there are none.
+func unknown(data []byte, names ...string) (map[string]json.RawMessage, error) {
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal(data, &all); err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		delete(all, name)
+	}
+	if len(all) == 0 {
+		return nil, nil
+	}
+	return all, nil
 }

@@ -148,6 +148,12 @@ func (c *Client) SetInterface(ctx context.Context, name string, use bool) error 
 	return c.tell(ctx, "set-interface", interfaceMsg{name, use})
 }
 
+// NewIdentity is Identity's.
+func (c *Client) NewIdentity(ctx context.Context) (discovery.DeviceID, error) {
+	m, err := ask[deviceMsg](ctx, c, "new-identity", nothing{})
+	return m.Device, err
+}
+
 // Wait is Changes'.
 func (c *Client) Wait(ctx context.Context, since uint64) (uint64, error) {
 	m, err := ask[versionMsg](ctx, c, "wait", versionMsg{since})

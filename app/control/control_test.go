@@ -103,6 +103,13 @@ func TestEveryCallArrivesAsItWasMade(t *testing.T) {
 		{`SetNetwork["public"]`, func() error { return c.SetNetwork(ctx, discovery.Public) }},
 		{`SetDownloads["/a\xffb"]`, func() error { return c.SetDownloads(ctx, "/a\xffb") }},
 		{`SetInterface["wg0" "true"]`, func() error { return c.SetInterface(ctx, "wg0", true) }},
+		{`NewIdentity[]`, func() error {
+			id, err := c.NewIdentity(ctx)
+			if id != bo {
+				t.Error("device", id)
+			}
+			return err
+		}},
 		{`FinishFirstRun[]`, func() error { return c.FinishFirstRun(ctx) }},
 		{`AddPeer["[::1]:5"]`, func() error { return c.AddPeer(ctx, "[::1]:5") }},
 		{`ForgetPeer["` + bo.Short() + `"]`, func() error { return c.ForgetPeer(ctx, bo) }},
@@ -153,7 +160,8 @@ func TestEveryCallArrivesAsItWasMade(t *testing.T) {
 func TestEveryAnswerArrivesAsItWasGiven(t *testing.T) {
 	f := &fake{
 		self: discovery.Self{ID: bo, Name: "bo", Workgroup: "HOME", Network: discovery.Home, Port: 5, Addresses: []netip.AddrPort{netip.MustParseAddrPort("[fe80::1%eth0]:5")},
-			Home: "/h\xff", Downloads: "/d\xfe", Health: []discovery.Health{{Service: "mdns", Trouble: "no"}}, FirstRun: true},
+			Home: "/h\xff", Downloads: "/d\xfe", Health: []discovery.Health{{Service: "mdns", Trouble: "no"}}, FirstRun: true,
+			Since: now, Goroutines: 70, Heap: 1 << 40},
 		peers:  []discovery.Peer{{ID: bo, Name: "bo", State: discovery.Online, Addresses: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:5")}, Caps: []string{"x"}, LastSeen: now, Manual: true}, {}},
 		shares: []share.Share{{ID: music, Kind: share.Folder, Name: "Music", Path: "/m\xff", Added: now}},
 		offers: []share.Offer{{ID: music, Kind: share.Drive, Name: "Music", Away: true}},

@@ -27,6 +27,7 @@ type Engine interface {
 	Changes
 	Windows
 	Places
+	Identity
 }
 
 // Device is this computer and the user's decisions about it.
@@ -104,6 +105,12 @@ type Windows interface {
 type Places interface {
 	// SetInterface has neighbours looked for behind an interface, or not.
 	SetInterface(ctx context.Context, name string, use bool) error
+}
+
+// Identity is who this computer is.
+type Identity interface {
+	// NewIdentity makes this computer a new one, and returns who that is.
+	NewIdentity(ctx context.Context) (discovery.DeviceID, error)
 }
 
 // Limits of the protocol between two processes of one user.

@@ -56,6 +56,10 @@ func (f *fake) SetWorkgroup(_ context.Context, n string) error { return f.did("S
 func (f *fake) SetNetwork(_ context.Context, n discovery.Network) error {
 	return f.did("SetNetwork", n)
 }
+func (f *fake) NewIdentity(context.Context) (discovery.DeviceID, error) {
+	return bo, f.did("NewIdentity")
+}
+
 func (f *fake) SetInterface(_ context.Context, n string, use bool) error {
 	return f.did("SetInterface", n, fmt.Sprint(use))
 }

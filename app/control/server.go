@@ -145,6 +145,10 @@ func (s *Server) routes(life context.Context) *http.ServeMux {
 		return yesMsg{yes}, err
 	}))
 	add("set-interface", do(func(ctx context.Context, in interfaceMsg) error { return e.SetInterface(ctx, in.Name, in.Use) }))
+	add("new-identity", call(func(ctx context.Context, _ nothing) (deviceMsg, error) {
+		id, err := e.NewIdentity(ctx)
+		return deviceMsg{id}, err
+	}))
 	add("raw", s.raw)
 	s.addJobs(add)
 	return m

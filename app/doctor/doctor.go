@@ -66,7 +66,8 @@ const (
 	ClockGood Code = "clock-good"
 	ClockHere Code = "clock-here"
 	ClockOff  Code = "clock-off" // of two, nobody can say whose
-	Newer     Code = "newer"
+	Newer     Code = "newer"     // somebody runs a newer Porchlight that this one cannot talk to
+	NewerToo  Code = "newer-too" // somebody runs a newer one that can talk to this one
 	Service   Code = "service"
 )
 
@@ -162,7 +163,8 @@ type Facts struct {
 	Home         string
 	Neighbours   []Neighbour
 	Twin         bool     // another computer uses the identity of this one
-	Newer        []string // addresses where somebody speaks a newer protocol
+	Newer        []string // those who speak a newer protocol only
+	NewerToo     []string // those who speak a newer protocol as well
 	Health       []discovery.Health
 	System       string // as in runtime.GOOS
 }

@@ -98,7 +98,12 @@ func TestExamine(t *testing.T) {
 			f.Neighbours[0].Clock = off(time.Hour)
 			f.Neighbours = append(f.Neighbours, gone(Works, func(n *Neighbour) { n.Clock = off(0) }), gone(Works, func(n *Neighbour) { n.Clock = off(0) }))
 		}, []Code{ClockOff}, Hint},
-		{"newer", func(f *Facts) { f.Newer = []string{"192.168.1.9:47470"} }, []Code{Newer}, Hint},
+		{"newer", func(f *Facts) { f.Newer = []string{"192.168.1.9"} }, []Code{Newer}, Hint},
+		{"newer, and it understands this one", func(f *Facts) { f.NewerToo = []string{"bo"} }, []Code{NewerToo}, Hint},
+		{"newer, and it cannot be dialled", func(f *Facts) {
+			f.Newer = []string{"carl"}
+			f.Neighbours = append(f.Neighbours, gone(OtherVersion, func(n *Neighbour) { n.Heard = Yes }))
+		}, []Code{Newer}, Hint},
 		{"a part does not work", func(f *Facts) { f.Health = []discovery.Health{{Service: "watch", Trouble: "x"}} }, []Code{Service}, Trouble},
 		{"a laboratory has no network", func(f *Facts) { f.Loopback, f.Interfaces, f.Port = true, nil, 9 }, nil, Good},
 	} {
@@ -135,6 +140,20 @@ func TestFix(t *testing.T) {
 		x := facts(func(x *Facts) { x.Firewall, x.Program, x.Neighbours[0].In = f, `C:\p.exe`, TimedOut })
 		if found := Examine(x)[0]; found.Code != BlockedHere || !slices.Equal(found.Fix, want) {
 			t.Errorf("%s: %s\n%s", f, found.Code, strings.Join(found.Fix, "\n"))
+		}
+	}
+}
+
+// TestFixOfACopy: the command line that makes this computer a new one, wherever program and home lie.
+func TestFixOfACopy(t *testing.T) {
+	for _, tt := range []struct{ system, program, home, want string }{
+		{"linux", "/usr/bin/porchlight", "/home/anna/.local/share/porchlight", "'/usr/bin/porchlight' --home '/home/anna/.local/share/porchlight' identity new --yes"},
+		{"linux", "/opt/my apps/p", "/home/anna's", `'/opt/my apps/p' --home '/home/anna'\''s' identity new --yes`},
+		{"windows", `C:\p.exe`, `C:\Users\Anna M\Porchlight`, `"C:\p.exe" --home "C:\Users\Anna M\Porchlight" identity new --yes`},
+	} {
+		found := Examine(facts(func(f *Facts) { f.Twin, f.System, f.Program, f.Home = true, tt.system, tt.program, tt.home }))
+		if f := found[0]; f.Code != TwinSelf || !slices.Equal(f.Fix, []string{tt.want}) {
+			t.Errorf("%+v", f)
 		}
 	}
 }

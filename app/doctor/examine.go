@@ -269,12 +269,12 @@ func (e *examination) multicast() {
 
 func (e *examination) twins() {
 	if e.facts.Twin {
-		x := e.say(Trouble, TwinSelf, "Home", e.facts.Home)
-		if e.facts.System == "windows" {
-			x.Fix = []string{fmt.Sprintf(`move "%s" "%s.copy"`, e.facts.Home, e.facts.Home)}
-		} else {
-			x.Fix = []string{"mv " + quoted(e.facts.Home) + " " + quoted(e.facts.Home+".copy")}
+		f := e.facts
+		quote := quoted
+		if f.System == "windows" {
+			quote = func(s string) string { return `"` + s + `"` }
 		}
+		e.say(Trouble, TwinSelf).Fix = []string{quote(f.Program) + " --home " + quote(f.Home) + " identity new --yes"}
 	}
 	for _, n := range e.facts.Neighbours {
 		if n.Twin {
@@ -321,7 +321,10 @@ func (e *examination) clocks() {
 
 func (e *examination) newer() {
 	if len(e.facts.Newer) > 0 {
-		e.say(Hint, Newer, "Address", some(e.facts.Newer))
+		e.say(Hint, Newer, "Name", some(e.facts.Newer))
+	}
+	if len(e.facts.NewerToo) > 0 {
+		e.say(Hint, NewerToo, "Name", some(e.facts.NewerToo))
 	}
 }
 

@@ -11,10 +11,11 @@ import (
 )
 
 const (
-	checkAgain = 3 * time.Second // between two dials because one device asks, and between two rounds of questions
-	checkTime  = 6 * time.Second // for one of them, and for the answer to be here
-	maxChecks  = 128             // devices whose last one is remembered
-	allChecks  = 8               // dials at once: whoever asks beyond that is told nothing of them
+	checkAgain = wire.CheckupAgain // between two dials because one device asks, and between two rounds of questions
+	checkTime  = 6 * time.Second   // for one of them, and for the answer to be here
+	maxChecks  = 128               // devices whose last one is remembered
+	maxKnock   = wire.CheckupAddrs // addresses of one device tried at once
+	allChecks  = wire.MaxCheckups  // dials at once: whoever asks beyond that is told nothing of them
 )
 
 // checks remembers how dialling those ended that asked: who asks again at once hears the same again.

@@ -72,8 +72,17 @@ func (e *Engine) Diagnose(ctx context.Context) ([]doctor.Finding, error) {
 		x.n.Near = slices.ContainsFunc(x.addrs, func(a netip.AddrPort) bool { return doctor.Near(f.Interfaces, a.Addr()) })
 		f.Neighbours = append(f.Neighbours, x.n)
 	}
-	for _, a := range e.learned.newerAt() {
-		f.Newer = append(f.Newer, a.String())
+	all, err := e.Peers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range all {
+		switch {
+		case p.Newer && p.State == discovery.Online:
+			f.NewerToo = append(f.NewerToo, p.Name)
+		case p.Newer:
+			f.Newer = append(f.Newer, p.Name)
+		}
 	}
 	return doctor.Examine(f), ctx.Err()
 }
@@ -109,7 +118,7 @@ func (m *mesh) examine(ctx context.Context) []examined {
 			defer func() { <-turns }()
 			if n := m.get(x.n.ID); n != nil && x.n.Online {
 				m.ask(ctx, n, x, began)
-			} else {
+			} else if x.n.Out == doctor.Unknown {
 				x.n.Out = m.reach(ctx, wanted(x.n.ID), x.addrs)
 			}
 		})
@@ -181,9 +190,12 @@ func (m *mesh) reported(ctx context.Context) reports {
 // announce themselves, and those that only others see.
 func (m *mesh) suspects(r reports) (out []examined) {
 	known := map[netip.AddrPort]bool{}
-	for _, p := range m.roster.Snapshot() {
+	for _, p := range m.learned.mark(m.roster.Snapshot()) {
 		x := examined{addrs: p.Addresses, n: doctor.Neighbour{ID: p.ID, Name: p.Name, Online: p.State == discovery.Online || p.State == discovery.Suspect,
 			Heard: doctor.No, ByOthers: len(r.ids[p.ID]) > 0 && !p.ID.IsZero()}}
+		if p.Newer && !x.n.Online {
+			x.n.Out = doctor.OtherVersion // it need not be dialled to know that
+		}
 		if p.State == discovery.Candidate {
 			x.n.Heard = doctor.Yes
 			x.n.ByOthers = slices.ContainsFunc(p.Addresses, func(a netip.AddrPort) bool { return r.addrs[a] })

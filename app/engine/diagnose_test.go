@@ -109,10 +109,11 @@ func TestLearnedIsBounded(t *testing.T) {
 		id := discovery.DeviceID{byte(i), byte(i >> 8), 7}
 		l.hear(discovery.Sighting{Source: discovery.FromMDNS, IDPrefix: mdns.IDPrefix(id)})
 		l.meet(id, wire.Hello{})
-		l.failed(netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 47470), transfer.ErrUnsupported)
+		l.failed(netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 47470), id, transfer.ErrUnsupported)
+		l.announced(discovery.Sighting{Source: discovery.FromMDNS, Instance: mdns.NewLabel(), Newer: true})
 	}
-	if len(l.heard) > maxLearned || len(l.met) > maxLearned || len(l.newer) > maxLearned {
-		t.Errorf("%d heard, %d met, %d newer", len(l.heard), len(l.met), len(l.newer))
+	if len(l.heard) > maxLearned || len(l.met) > maxLearned || len(l.newer.at) > maxLearned || len(l.newer.known) > maxLearned || len(l.newer.told) > maxLearned {
+		t.Errorf("%d heard, %d met, %d, %d and %d newer", len(l.heard), len(l.met), len(l.newer.at), len(l.newer.known), len(l.newer.told))
 	}
 }
 

@@ -8,10 +8,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
 	"path/filepath"
+	"runtime"
+	"runtime/metrics"
 	"slices"
 	"sync"
 	"time"
@@ -53,8 +53,6 @@ const cachedPieces = 1 << 20
 // Engine is one device at work.
 type Engine struct {
 	cfg       Config
-	ident     *identity.Identity
-	install   string
 	db        *store.DB
 	roster    *presence.Roster
 	catalogue *catalogue.Catalogue
@@ -65,9 +63,14 @@ type Engine struct {
 	ups       ups
 	learned   *learned
 	relook    chan struct{} // look where this computer is
+	since     time.Time
 	log       *slog.Logger
 
+	renew sync.Mutex // held while the identity changes
+
 	mu       sync.Mutex // guards the fields below
+	ident    *identity.Identity
+	install  string // tells copies of one identity apart
 	settings config.Settings
 	net      *network // nil while this device is on no network
 	renet    chan struct{}
@@ -82,7 +85,7 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	e := &Engine{cfg: cfg, log: cfg.Log, health: map[string]string{}, renet: make(chan struct{}), relook: make(chan struct{}, 1),
-		windows: map[chan struct{}]bool{}}
+		since: time.Now(), windows: map[chan struct{}]bool{}}
 	e.at.assumed = map[string]discovery.Network{}
 	e.changes.init()
 	if err := e.open(ctx); err != nil {
@@ -92,16 +95,16 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 }
 
 func (e *Engine) open(ctx context.Context) error {
-	_, err := os.Stat(config.DatabasePath(e.cfg.Home))
-	fresh := errors.Is(err, fs.ErrNotExist)
-	if e.ident, err = identity.Load(e.cfg.Home, fresh); err != nil {
+	var err error
+	if e.ident, err = identity.Load(e.cfg.Home, !store.Used(config.DatabasePath(e.cfg.Home))); err != nil {
 		return err
 	}
-	moved, err := identity.Moved(e.cfg.Home)
-	if err != nil {
+	if e.ident.Restored() {
+		e.setHealth("key", "the key of this computer was damaged or gone, and came back from its copy")
+	}
+	if e.install, err = installOf(e.ident, e.cfg.Home); err != nil {
 		return err
 	}
-	e.install = identity.Install(e.ident.ID(), machineID()+moved, e.cfg.Home)
 	e.learned = newLearned(e.ident.ID(), e.install)
 	if err := e.loadSettings(ctx); err != nil {
 		return err
@@ -132,13 +135,17 @@ func (e *Engine) loadSettings(ctx context.Context) error {
 		return err
 	}
 	if restored {
-		e.setHealth("settings", "the settings were damaged and were put back to what is usual")
+		e.setHealth("settings", "the settings were damaged or gone, and the ones before the last change are used")
 	}
 	e.settings = s
-	if e.cfg.Change == nil {
+	change := e.cfg.Change
+	if change == nil && restored { // what is used is written back
+		change = func(*config.Settings) error { return nil }
+	}
+	if change == nil {
 		return nil
 	}
-	e.settings, err = config.Update(ctx, e.cfg.Home, e.cfg.Change)
+	e.settings, err = config.Update(ctx, e.cfg.Home, change)
 	return err
 }
 
@@ -194,7 +201,8 @@ func (e *Engine) Self(context.Context) (discovery.Self, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := discovery.Self{ID: e.ident.ID(), Name: e.settings.Name, Workgroup: e.settings.Workgroup,
-		Version: e.cfg.Version, Home: e.cfg.Home, Downloads: e.settings.Downloads, FirstRun: !e.settings.FirstRunDone}
+		Version: e.cfg.Version, Home: e.cfg.Home, Downloads: e.settings.Downloads, FirstRun: !e.settings.FirstRunDone,
+		Since: e.since.UTC(), Goroutines: runtime.NumGoroutine(), Heap: heap()}
 	if e.net != nil {
 		s.Port, s.Addresses = e.net.port, e.net.addresses()
 	}
@@ -209,6 +217,13 @@ func (e *Engine) Self(context.Context) (discovery.Self, error) {
 		return 1
 	})
 	return s, nil
+}
+
+// heap is what the last collection of garbage left. It costs nothing to ask, and collects nothing.
+func heap() int64 {
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(live)
+	return int64(live[0].Value.Uint64())
 }
 
 // change changes the settings and keeps them.

@@ -312,6 +312,8 @@ func TestANewHomeWaitsToBeAsked(t *testing.T) {
 	time.Sleep(50 * time.Millisecond)
 	if s, err := e.Self(t.Context()); err != nil || s.Port != 0 || !s.FirstRun {
 		t.Errorf("before anybody was asked: %+v, %v", s, err)
+	} else if s.Goroutines < 2 || time.Since(s.Since) > time.Minute {
+		t.Errorf("since %v with %d goroutines", s.Since, s.Goroutines)
 	}
 	if err := e.FinishFirstRun(t.Context()); err != nil {
 		t.Fatal(err)

@@ -3,10 +3,7 @@ package engine
 import (
 	"crypto/tls"
 	"errors"
-	"maps"
 	"net"
-	"net/netip"
-	"slices"
 	"sync"
 	"time"
 
@@ -18,13 +15,12 @@ import (
 
 // learned is what passes by and only a diagnosis asks for. It outlives a change of the network. For several goroutines.
 type learned struct {
-	install string // of this device
-	prefix  string // of its ID, as announced
-
 	mu      sync.Mutex // guards the fields below
+	install string     // of this device
+	prefix  string     // of its ID, as announced
 	heard   map[string]time.Time
 	met     map[discovery.DeviceID]meeting
-	newer   map[netip.AddrPort]time.Time
+	newer   newer
 	twin    time.Time // when another computer last showed the identity of this one
 	knocked time.Time // when somebody who announces it was last dialled
 }
@@ -53,7 +49,7 @@ const (
 
 func newLearned(id discovery.DeviceID, install string) *learned {
 	return &learned{install: install, prefix: mdns.IDPrefix(id), heard: map[string]time.Time{}, met: map[discovery.DeviceID]meeting{},
-		newer: map[netip.AddrPort]time.Time{}}
+		newer: newNewer()}
 }
 
 // room keeps a map below its bound by forgetting anything: it is full in a flood only.
@@ -117,13 +113,21 @@ func (l *learned) meet(id discovery.DeviceID, h wire.Hello) {
 
 // own notes a hello of this device's own identity. It reports whether it is another computer.
 func (l *learned) own(h wire.Hello) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if h.Install == l.install {
 		return false
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.twin = time.Now()
 	return true
+}
+
+// become makes this device another one: whoever has the old identity is a neighbour like others.
+func (l *learned) become(id discovery.DeviceID, install string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.install, l.prefix = install, mdns.IDPrefix(id)
+	l.twin, l.knocked = time.Time{}, time.Time{}
 }
 
 // hasTwin reports whether another computer uses this device's identity.
@@ -144,25 +148,6 @@ func (l *learned) of(id discovery.DeviceID) (clock *time.Duration, twin bool) {
 	}
 	a, b := m.installs[0], m.installs[1]
 	return clock, b.install != "" && a.last.After(b.first) && b.last.After(a.first) && time.Since(b.last) < twinTime
-}
-
-// failed notes that somebody at an address speaks a newer protocol, if that is what the error says.
-func (l *learned) failed(a netip.AddrPort, err error) {
-	if !otherVersion(err) {
-		return
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	room(l.newer)
-	l.newer[a] = time.Now()
-}
-
-// newerAt lists where somebody speaks a newer protocol.
-func (l *learned) newerAt() (out []netip.AddrPort) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	maps.DeleteFunc(l.newer, func(_ netip.AddrPort, at time.Time) bool { return time.Since(at) > newerTime })
-	return slices.SortedFunc(maps.Keys(l.newer), netip.AddrPort.Compare)
 }
 
 // otherVersion reports whether a dial failed because the other side speaks another version: its TLS knows no protocol of

@@ -10,7 +10,10 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"porchlight/discovery"
+	"porchlight/discovery/identity"
 	"porchlight/discovery/presence"
 	"porchlight/transfer"
 	"porchlight/transfer/link"
@@ -23,7 +26,8 @@ type addrPort = netip.AddrPort
 const (
 	maxMesh    = 64               // neighbours with whom a stream is kept
 	maxProbes  = 8                // unproven targets dialled at once
-	maxDoor    = 3                // of them at one address: somebody who never answers must not hold all
+	maxDoor    = 3                // of them told by one sender: somebody who never answers must not hold all
+	probesRate = 10               // of them begun in a second, and at first as many as may wait
 	maxWaiting = 128              // targets that wait for their turn; those of a flood are not worth more
 	probeTime  = 15 * time.Second // for all addresses of one target
 	newsTime   = 2 * time.Second  // between two tellings that there are more neighbours: each makes everybody ask
@@ -45,6 +49,7 @@ type mesh struct {
 	refresh  func()        // ask the network who is there
 	announce func()        // say once more who is here
 	probes   chan struct{}
+	pace     *rate.Limiter
 	ups      *ups
 	learned  *learned
 	twin     func() // another computer uses this device's identity
@@ -54,7 +59,7 @@ type mesh struct {
 	ctx     context.Context
 	wg      *sync.WaitGroup
 	list    map[discovery.DeviceID]*neighbour
-	doors   map[netip.Addr]int // targets being dialled or waiting, by their first address
+	doors   map[netip.Addr]int // targets being dialled or waiting, by who announced them
 	waiting int                // their number
 	told    time.Time          // when everybody was told of more neighbours
 	news    bool               // there are more since
@@ -112,6 +117,7 @@ func (m *mesh) clock(ctx context.Context) {
 		case now := <-tick.C:
 			if now.Round(0).Sub(last.Round(0)) > sleepJump || now.Sub(last) > sleepJump { // wall clock, monotonic clock
 				m.log.Info("this computer slept; connecting anew")
+				m.roster.Forgive()
 				m.dropAll()
 				m.refresh()
 			}
@@ -204,8 +210,10 @@ func (m *mesh) dropAll() {
 	}
 }
 
-// retryAll tries those that are not there, at once.
+// retryAll tries those that are not there, at once, and wherever they are said to be: the network has changed, or somebody
+// at this computer asks.
 func (m *mesh) retryAll() {
+	m.roster.Forgive()
 	for _, n := range m.all() {
 		n.try()
 	}
@@ -213,34 +221,60 @@ func (m *mesh) retryAll() {
 
 // sighted follows one hint.
 func (m *mesh) sighted(s discovery.Sighting) {
+	if m.learned.announced(s) {
+		m.changed()
+	}
 	if m.learned.hear(s) {
-		m.dial(presence.Target{Addresses: s.Addresses}, false) // a copy of this device, or this one itself
+		if t, dial := m.roster.Knock(s); dial { // a copy of this device, or this one itself
+			m.dial(t, s)
+		}
 		return
 	}
 	t, dial := m.roster.See(s)
-	if !dial {
+	if !dial || s.Newer { // it would not understand
 		return
 	}
 	if t.Known {
 		if n := m.start(t.ID); n != nil {
-			n.try()
+			n.hinted()
 		}
 		return
 	}
-	m.dial(t, s.Source == discovery.FromManual)
+	m.dial(t, s)
+}
+
+// tried notes how dialling an address ended, for the roster to know where to look and where not to.
+func (m *mesh) tried(want *discovery.DeviceID, a addrPort, err error) {
+	var who discovery.DeviceID
+	if want != nil {
+		who = *want
+	}
+	if err == nil {
+		m.roster.Reached(a, who)
+		return
+	}
+	if m.learned.failed(a, who, err) {
+		m.changed()
+	}
+	if !isNoRoute(err) { // the fault of this computer's own network
+		m.roster.Failed(a, who, errors.Is(err, identity.ErrOtherDevice))
+	}
 }
 
 // dial probes an unproven target in the background, when its turn comes.
-func (m *mesh) dial(t presence.Target, manual bool) {
-	if len(t.Addresses) == 0 {
-		return
-	}
+func (m *mesh) dial(t presence.Target, s discovery.Sighting) {
 	door := t.Addresses[0].Addr()
+	if s.From.IsValid() {
+		door = s.From
+	}
 	if !m.queue(door) {
 		return
 	}
 	if !m.spawn(func(ctx context.Context) {
 		defer m.unqueue(door)
+		if m.pace.Wait(ctx) != nil {
+			return
+		}
 		select {
 		case m.probes <- struct{}{}:
 			defer func() { <-m.probes }()
@@ -249,7 +283,7 @@ func (m *mesh) dial(t presence.Target, manual bool) {
 		}
 		ctx, cancel := context.WithTimeout(ctx, probeTime)
 		defer cancel()
-		if _, err := m.probe(ctx, t, manual); err != nil {
+		if _, err := m.probe(ctx, t, s.Source == discovery.FromManual); err != nil {
 			m.log.Debug("not met", "addresses", t.Addresses, "err", err)
 		}
 	}) {
@@ -288,7 +322,9 @@ func (m *mesh) probe(ctx context.Context, t presence.Target, manual bool) (disco
 	for _, a := range t.Addresses {
 		g, err := m.dialer.Dial(ctx, want, a)
 		if err != nil {
-			m.learned.failed(a, err)
+			if m.learned.failed(a, t.ID, err) {
+				m.changed()
+			}
 			errs = append(errs, err)
 			continue
 		}
@@ -316,6 +352,7 @@ func (m *mesh) own(h wire.Hello) {
 
 func (m *mesh) prove(id discovery.DeviceID, h wire.Hello, a addrPort, reached, manual bool) {
 	m.learned.meet(id, h)
+	m.learned.understood(a, id)
 	fresh := m.roster.Prove(presence.Proof{ID: id, Name: h.Name, Workgroup: h.Workgroup, Install: h.Install, Version: h.App,
 		Caps: h.Caps, Address: a, Reached: reached, Manual: manual})
 	if fresh {

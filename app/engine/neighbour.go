@@ -28,16 +28,14 @@ const (
 	lendAgain   = 2 * time.Second        // after a connection could not be lent
 )
 
-// What one neighbour can make this device do, whatever it sends: beyond these rates it waits.
+// What one neighbour can make this device do, whatever it sends: beyond these rates, and those of wire for its events, it waits.
 const (
-	triesPerSecond  = 1 // dials for its event stream: an announcement that anybody can forge starts one
-	triesBurst      = 5
-	lendsPerSecond  = 2 // connections lent: it may drop each at once
-	lendsBurst      = 8
-	eventsPerSecond = 200 // events acted on
-	eventsBurst     = 1000
-	namesEvery      = 2 * time.Second // new names: each is written to the disk
-	namesBurst      = 10
+	triesPerSecond = 1 // dials for its event stream: an announcement that anybody can forge starts one
+	triesBurst     = 5
+	lendsPerSecond = 2 // connections lent: it may drop each at once
+	lendsBurst     = 8
+	hintsBurst     = 6 // tries because of announcements, which the device itself need not have sent
+	hintsEvery     = 10 * time.Second
 )
 
 // neighbour keeps the connections to one known device: the event stream that says it is there, the folders looked at,
@@ -54,7 +52,7 @@ type neighbour struct {
 	lost   atomic.Bool // it was tried and is not there
 	quit   context.CancelFunc
 
-	tries, lends, events, names *rate.Limiter
+	tries, hints, lends, events, names *rate.Limiter
 
 	mu      sync.Mutex // guards the fields below
 	blocked bool       // it cannot dial this device
@@ -66,9 +64,9 @@ type neighbour struct {
 
 func newNeighbour(m *mesh, id discovery.DeviceID) *neighbour {
 	n := &neighbour{id: id, m: m, kick: make(chan struct{}, 1), lend: make(chan struct{}, 1),
-		tries: rate.NewLimiter(triesPerSecond, triesBurst), lends: rate.NewLimiter(lendsPerSecond, lendsBurst),
-		events: rate.NewLimiter(eventsPerSecond, eventsBurst), names: rate.NewLimiter(rate.Every(namesEvery), namesBurst)}
-	n.peer = link.NewPeer(id, m.dialer, func() []addrPort { return m.roster.Addresses(id) }, n.greeted)
+		tries: rate.NewLimiter(triesPerSecond, triesBurst), hints: rate.NewLimiter(rate.Every(hintsEvery), hintsBurst), lends: rate.NewLimiter(lendsPerSecond, lendsBurst),
+		events: rate.NewLimiter(wire.EventsPerSecond, wire.EventsBurst), names: rate.NewLimiter(rate.Every(wire.NamesEvery), wire.NamesBurst)}
+	n.peer = link.NewPeer(id, m.dialer, func() []addrPort { return m.roster.Dialable(id) }, n.greeted)
 	n.client = client.New(n.peer)
 	n.looks.n = n
 	return n
@@ -85,6 +83,13 @@ func (n *neighbour) try() {
 	select {
 	case n.kick <- struct{}{}:
 	default:
+	}
+}
+
+// hinted is try because somebody, perhaps the device itself, says that it is there.
+func (n *neighbour) hinted() {
+	if n.hints.Allow() {
+		n.try()
 	}
 }
 
@@ -204,6 +209,9 @@ func (n *neighbour) stream(ctx context.Context) how {
 	case bye:
 		return endBye
 	case began.IsZero():
+		if n.m.learned.failed(addrPort{}, n.id, err) {
+			n.m.changed()
+		}
 		n.tellBlocked()
 		return endNever
 	case errors.Is(err, transfer.ErrAway) && time.Since(began) >= wire.OfflineAfter && n.state() == discovery.Suspect:
@@ -347,7 +355,7 @@ func (n *neighbour) lender(ctx context.Context) {
 
 func (n *neighbour) lendOne(ctx context.Context) (c *link.Conn, used <-chan struct{}, err error) {
 	err = transfer.ErrAway
-	for _, a := range n.m.roster.Addresses(n.id) {
+	for _, a := range n.m.roster.Dialable(n.id) {
 		if c, used, err = n.m.dialer.Lend(ctx, n.id, a); err == nil {
 			return c, used, nil
 		}

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"porchlight/discovery"
 	"porchlight/discovery/mdns"
 	"porchlight/transfer/link"
@@ -127,12 +129,14 @@ func (e *Engine) newNetwork(ctx context.Context) (*network, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
+	me := e.me()
 	n := &network{e: e, port: in.Addr().(*net.TCPAddr).Port, label: mdns.NewLabel()}
-	n.listener = link.NewListener(door{in, e}, e.ident, e.log)
-	dialer := &link.Dialer{Identity: e.ident, Hello: n.hello}
-	n.mesh = &mesh{self: e.ident.ID(), roster: e.roster, dialer: dialer, listener: n.listener, log: e.log, group: e.group, changed: e.changes.bump,
-		refresh: func() { n.mdns.Refresh() }, announce: func() { n.mdns.Announce() }, ups: &e.ups, probes: make(chan struct{}, maxProbes), list: map[discovery.DeviceID]*neighbour{},
+	n.listener = link.NewListener(door{in, e}, me, e.log)
+	dialer := &link.Dialer{Identity: me, Hello: n.hello}
+	n.mesh = &mesh{self: me.ID(), roster: e.roster, dialer: dialer, listener: n.listener, log: e.log, group: e.group, changed: e.changes.bump,
+		refresh: func() { n.mdns.Refresh() }, announce: func() { n.mdns.Announce() }, ups: &e.ups, probes: make(chan struct{}, maxProbes), pace: rate.NewLimiter(probesRate, maxWaiting), list: map[discovery.DeviceID]*neighbour{},
 		doors: map[netip.Addr]int{}, learned: e.learned, twin: e.checkTwin}
+	dialer.Tried = n.mesh.tried
 	n.server = server.New(server.Config{Hello: n.hello, Shares: access{e}, Neighbours: n.mesh, Watcher: e.watcher, Layers: e.layers, Log: e.log,
 		Checkup: n.mesh.checkup})
 	n.mesh.server = n.server

@@ -18,8 +18,7 @@ const (
 	// nobody on the wire answers after 3 s; before that it looks like a firewall.
 	knockTime = 4 * time.Second
 	// atOnce is how soon a firewall says no. What takes longer was the search for the computer.
-	atOnce   = time.Second
-	maxKnock = 4 // addresses of one device tried at once
+	atOnce = time.Second
 )
 
 // reach dials a device at its addresses, all at once, and says how that ended: the best answer of all.
@@ -73,7 +72,6 @@ func (m *mesh) knock(ctx context.Context, want *discovery.DeviceID, a netip.Addr
 		return doctor.Works
 	}
 	raw.Close()
-	m.learned.failed(a, err)
 	if otherVersion(err) {
 		return doctor.OtherVersion
 	}

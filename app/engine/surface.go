@@ -20,9 +20,6 @@ import (
 	"porchlight/transfer/wire"
 )
 
-// Peers returns the devices known and announced, by name, candidates last.
-func (e *Engine) Peers(context.Context) ([]discovery.Peer, error) { return e.roster.Snapshot(), nil }
-
 // AddPeer connects to a device by address, "host" or "host:port", and remembers it. It returns transfer.ErrAway when
 // nobody answers there.
 func (e *Engine) AddPeer(ctx context.Context, hostport string) error {

@@ -7,6 +7,7 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
 	"porchlight/app/viewmodel"
@@ -20,6 +21,7 @@ type neighbours struct {
 	page   fyne.CanvasObject
 	empty  *emptyNote
 	groups []viewmodel.Group
+	newer  string        // the line about newer versions
 	entry  *widget.Entry // of an address
 	why    fyne.CanvasObject
 }
@@ -61,11 +63,11 @@ func (n *neighbours) refresh() {
 	}
 	n.empty.show(empty)
 	shown(n.page, empty.Title == "")
-	groups := n.w.set.Neighbours.Groups()
-	if empty.Title != "" || reflect.DeepEqual(groups, n.groups) {
+	groups, newer := n.w.set.Neighbours.Groups(), n.w.set.Neighbours.Newer()
+	if empty.Title != "" || newer == n.newer && reflect.DeepEqual(groups, n.groups) {
 		return
 	}
-	n.groups = groups
+	n.groups, n.newer = groups, newer
 	n.box.Objects = nil
 	for _, g := range groups {
 		if len(g.Computers) == 0 {
@@ -78,6 +80,9 @@ func (n *neighbours) refresh() {
 		}
 		n.box.Add(cells)
 		n.box.Add(space(1, 6))
+	}
+	if newer != "" {
+		n.box.Add(inset(-6, -6, -8, -8, n.w.paint.para(newer, colQuiet, theme.SizeNameText)))
 	}
 	n.box.Refresh()
 	n.page.Refresh()

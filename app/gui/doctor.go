@@ -70,6 +70,11 @@ func enable(b *widget.Button, on bool) {
 	}
 }
 
+// makeNew asks once, and has it done.
+func (d *doctorPage) makeNew(r viewmodel.Remedy) {
+	d.w.ask(r.Title, r.Text, r.Label, d.w.set.Doctor.MakeNew)
+}
+
 // card shows one check: what it found, what to do, and the commands that do it.
 func (d *doctorPage) card(r viewmodel.DoctorRow) fyne.CanvasObject {
 	p, words := d.w.paint, d.w.set.Words
@@ -85,7 +90,10 @@ func (d *doctorPage) card(r viewmodel.DoctorRow) fyne.CanvasObject {
 	if r.Do != "" {
 		text.Add(tight(p.para(r.Do, colQuiet, theme.SizeNameText)))
 	}
-	if r.Fix != "" {
+	if r.Self.Label != "" {
+		act := button(r.Self.Label, true, func() { d.makeNew(r.Self) })
+		text.Add(row(0, 0, []float32{0, -1}, act, space(1, 1)))
+	} else if r.Fix != "" {
 		text.Add(tight(p.para(words.Text("doctor.fix"), colQuiet, theme.SizeNameCaptionText)))
 		commands := p.para(r.Fix, colText, theme.SizeNameCaptionText)
 		if s, ok := commands.Segments[0].(*widget.TextSegment); ok {

@@ -27,6 +27,7 @@ type house struct {
 	offers  map[discovery.DeviceID][]share.Offer
 	entries map[share.Path][]share.Entry
 	calls   []string
+	twin    bool // another computer has the identity of this one
 	version uint64
 	bump    chan struct{}
 }
@@ -134,6 +135,13 @@ func (h *house) Self(context.Context) (discovery.Self, error) {
 
 func (h *house) Diagnose(context.Context) ([]doctor.Finding, error) {
 	h.note("diagnose")
+	if h.isTwin() {
+		return []doctor.Finding{
+			{Code: doctor.TwinSelf, Level: doctor.Trouble, Fix: []string{"/usr/bin/porchlight --home /home/anna/.config/porchlight identity new --yes"}},
+			{Code: doctor.Newer, Level: doctor.Hint, Params: map[string]string{"Name": "Meeting room"}},
+			{Code: doctor.Service, Level: doctor.Trouble, Params: map[string]string{"Service": "store-jobs", "Why": "/home/anna/.config/porchlight/porchlight.db.damaged-20260501-120000.000"}},
+		}, nil
+	}
 	return []doctor.Finding{
 		{Code: doctor.BlockedHere, Level: doctor.Trouble, Params: map[string]string{"Name": "Bo’s mini-PC", "Port": "47470"},
 			Fix: []string{"sudo ufw allow from 192.168.1.0/24 to any port 47470 proto tcp", "sudo ufw allow from 192.168.1.0/24 to any port 5353 proto udp"}},
@@ -155,6 +163,18 @@ func (h *house) SetWorkgroup(_ context.Context, s string) error {
 func (h *house) SetNetwork(_ context.Context, n discovery.Network) error {
 	h.change(func() { h.self.Network, h.self.Ask = n, false })
 	return nil
+}
+
+func (h *house) NewIdentity(context.Context) (discovery.DeviceID, error) {
+	h.note("new identity")
+	h.change(func() { h.twin = false })
+	return device(77), nil
+}
+
+func (h *house) isTwin() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.twin
 }
 
 func (h *house) SetInterface(_ context.Context, name string, use bool) error {

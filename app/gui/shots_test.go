@@ -7,6 +7,7 @@ import (
 	"image/png"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"fyne.io/fyne/v2"
@@ -42,6 +43,14 @@ func screens() []screen {
 	return []screen{
 		{"neighbours", nil, at(viewmodel.PageNeighbours)},
 		{"neighbours-empty", alone, at(viewmodel.PageNeighbours)},
+		{"neighbours-newer", runsNewer, at(viewmodel.PageNeighbours)},
+		{"computer-newer", runsNewer, func(s *stage) { s.goTo(viewmodel.Place{Page: viewmodel.PageComputer, Device: device(5)}) }},
+		{"lost", func(h *house) {
+			aside := "/home/anna/.config/porchlight/porchlight.db.damaged-20260501-120000.000"
+			for _, service := range []string{"store", "store-shares", "store-peers", "store-jobs", "settings", "key"} {
+				h.self.Health = append(h.self.Health, discovery.Health{Service: service, Trouble: aside})
+			}
+		}, at(viewmodel.PageSettings)},
 		{"computer", nil, func(s *stage) { s.goTo(viewmodel.Place{Page: viewmodel.PageComputer, Device: device(2)}) }},
 		{"computer-away", nil, func(s *stage) { s.goTo(viewmodel.Place{Page: viewmodel.PageComputer, Device: device(5)}) }},
 		{"browser", nil, func(s *stage) {
@@ -85,10 +94,31 @@ func screens() []screen {
 			s.until("the doctor has looked", func() bool { return len(s.w.set.Doctor.Rows()) == 3 && !s.w.set.Doctor.Busy() })
 			s.draw()
 		}},
+		{"doctor-twin", func(h *house) { h.twin = true }, func(s *stage) { s.askDoctor() }},
+		{"doctor-twin-ask", func(h *house) { h.twin = true }, func(s *stage) {
+			s.askDoctor()
+			s.w.pages[viewmodel.PageDoctor].(*doctorPage).makeNew(s.w.set.Doctor.Rows()[0].Self)
+			s.draw()
+		}},
 		{"first-1", isNew, first(0)},
 		{"first-2", isNew, first(1)},
 		{"first-3", isNew, first(2)},
 	}
+}
+
+// runsNewer has one neighbour that announces a newer Porchlight, and one that has become one.
+func runsNewer(h *house) {
+	for i := range h.peers {
+		if n := h.peers[i].Name; n == "Meeting room" || strings.HasPrefix(n, "Dad") {
+			h.peers[i].Newer = true
+		}
+	}
+}
+
+func (s *stage) askDoctor() {
+	s.w.key(&fyne.KeyEvent{Name: fyne.KeyF1})
+	s.until("the doctor has looked", func() bool { return len(s.w.set.Doctor.Rows()) == 3 && !s.w.set.Doctor.Busy() })
+	s.draw()
 }
 
 // TestShots draws every screen and checks its geometry; PORCHLIGHT_SHOTS names a folder for the pictures.

@@ -6,13 +6,18 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/miekg/dns"
+	"golang.org/x/net/ipv4"
 
 	"porchlight/app/control"
 	"porchlight/app/doctor"
@@ -78,7 +83,9 @@ func (d *Device) fix(t testing.TB, f finding) {
 	}
 	for _, line := range f.Fix {
 		line = strings.TrimPrefix(line, "sudo ")
-		if out, err := d.Command("sh", "-c", line).CombinedOutput(); err != nil {
+		cmd := d.Command("sh", "-c", line)
+		d.prepare(cmd)
+		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("%s: %v: %s", line, err, out)
 		}
 	}
@@ -235,6 +242,10 @@ func TestDoctorTwin(t *testing.T) {
 	devices := NewDevices(t, DualStack, "anna", "copy", "carl")
 	anna, twin, carl := devices[0], devices[1], devices[2]
 	anna.MustServe(t)
+	if err := errors.Join(os.Mkdir(anna.Path("Things"), 0o700), os.WriteFile(anna.Path("Things", "a.txt"), []byte("a"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	anna.Share(t, anna.Path("Things"), "Things")
 	anna.Quit(t)
 	must(t, "cp", "-a", anna.home, twin.home)
 	for _, d := range devices {
@@ -247,10 +258,34 @@ func TestDoctorTwin(t *testing.T) {
 		t.Errorf("the status of the copy does not say so: %v: %s", err, out)
 	}
 	carl.Names(t, doctor.TwinOther, doctor.Trouble, "")
-	twin.Quit(t)
-	twin.fix(t, f)
-	twin.MustServe(t)
-	anna.Must(t, commandLimit, "peers", "--wait", "2") // carl, and what was its copy
+	twin.fix(t, f) // while it runs
+	anna.learn(t)
+	twin.learn(t)
+	if anna.id == twin.id {
+		t.Fatal("both are still the same")
+	}
+	for _, d := range devices { // each sees the two others
+		took := untilAll(t, []*Device{d}, 60*time.Second, "anna and the copy are two", func(d *Device) (bool, error) {
+			for _, other := range []*Device{anna, twin} {
+				if there, err := d.Online(other); d != other && (err != nil || !there) {
+					return false, err
+				}
+			}
+			return true, nil
+		})
+		figure(t, "%s sees two computers %v after the copy was made a new one", d.Name, ms(took))
+	}
+	if out, err := twin.Run(commandLimit, "status"); err != nil || strings.Contains(string(out), "same identity") {
+		t.Errorf("the status of what was a copy: %v: %s", err, out)
+	}
+	var shares []struct{ Name string }
+	if err := twin.ask(&shares, "share", "list"); err != nil || len(shares) != 1 || shares[0].Name != "Things" {
+		t.Errorf("its shares: %+v %v", shares, err)
+	}
+	rows, err := carl.List(twin, "Things")
+	if err != nil || len(rows) != 1 || rows[0].Name != "a.txt" {
+		t.Errorf("carl sees in its share: %+v %v", rows, err)
+	}
 }
 
 // stranger connects to a device from a host with a hello of its own, until the test ends.
@@ -351,5 +386,71 @@ func TestDoctorNewer(t *testing.T) {
 	if _, err := anna.Run(commandLimit, "peers", "add", l.Hosts[1].Addr().String()); err == nil {
 		t.Error("somebody with another protocol was added")
 	}
-	anna.Names(t, doctor.Newer, doctor.Hint, "")
+	anna.Names(t, doctor.Newer, doctor.Hint, l.Hosts[1].Addr().String())
+	const line = "A neighbour runs a newer Porchlight. Update this computer to see its folders."
+	for _, command := range []string{"peers", "status"} {
+		if out, err := anna.Run(commandLimit, command); err != nil || strings.Count(string(out), line) != 1 {
+			t.Errorf("%s: %v: %s", command, err, out)
+		}
+	}
+	announceNewer(t, l.Hosts[1], "bo of the future")
+	anna.Names(t, doctor.Newer, doctor.Hint, "bo of the future")
+	out, err := anna.Run(commandLimit, "peers")
+	if err != nil || !strings.Contains(string(out), "newer Porchlight") || strings.Count(string(out), line) != 1 {
+		t.Errorf("%v: %s", err, out)
+	}
+	if strings.Contains(strings.ReplaceAll(string(out), "47470", ""), "\n"+l.Hosts[1].Addr().String()) {
+		t.Errorf("it is listed twice: %s", out)
+	}
+	began := time.Now()
+	if out, err := anna.Run(commandLimit, "ls", "bo of the future"); err == nil || !strings.Contains(err.Error(), "runs a newer Porchlight") || time.Since(began) > 2*time.Second {
+		t.Errorf("its folders: %v after %v: %s", err, time.Since(began), out)
+	}
+}
+
+// announceNewer sends the announcements of a device of version 2 from a host, every second until the test ends.
+func announceNewer(t testing.TB, from *Host, name string) {
+	t.Helper()
+	const label, service = "abcdefghijklmnop", "_porchlight._tcp.local."
+	header := func(name string, kind uint16) dns.RR_Header {
+		return dns.RR_Header{Name: name, Rrtype: kind, Class: dns.ClassINET, Ttl: 120}
+	}
+	m := new(dns.Msg)
+	m.Response, m.Authoritative = true, true
+	m.Answer = []dns.RR{
+		&dns.PTR{Hdr: header(service, dns.TypePTR), Ptr: label + "." + service},
+		&dns.SRV{Hdr: header(label+"."+service, dns.TypeSRV), Port: discovery.DefaultPort, Target: label + ".local."},
+		&dns.TXT{Hdr: header(label+"."+service, dns.TypeTXT), Txt: []string{"v=2", "n=" + strings.ReplaceAll(name, " ", "%20"), "w=WORKGROUP", "future=yes"}},
+		&dns.A{Hdr: header(label+".local.", dns.TypeA), A: from.Addr().AsSlice()},
+	}
+	packet, err := m.Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c *net.UDPConn
+	if err := from.Inside(func() (err error) {
+		eth, err := net.InterfaceByName("eth0")
+		if err != nil {
+			return err
+		}
+		if c, err = net.ListenUDP("udp4", &net.UDPAddr{Port: 5353}); err != nil {
+			return err
+		}
+		return ipv4.NewPacketConn(c).SetMulticastInterface(eth) // there is no default route
+	}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil {
+			_, _ = c.WriteToUDP(packet, &net.UDPAddr{IP: net.IPv4(224, 0, 0, 251), Port: 5353})
+			select {
+			case <-time.After(time.Second):
+			case <-ctx.Done():
+			}
+		}
+	}()
+	t.Cleanup(func() { cancel(); <-done; c.Close() })
 }

@@ -39,6 +39,7 @@ func runRows(m *testing.M) int {
 	go func() {
 		<-stop
 		removeNamespaces(fmt.Sprintf("%s%d-", prefix, os.Getpid()))
+		removeBenchFiles(func(pid int) bool { return pid == os.Getpid() })
 		os.Exit(1)
 	}()
 	dir, err := os.MkdirTemp("", "porchlight-lab-")

@@ -17,8 +17,13 @@ func (d *DB) Jobs() Jobs { return Jobs{d} }
 
 // Jobs returns all jobs by number. One that cannot be read is left out, and logged.
 func (j Jobs) Jobs() ([]transfer.Job, error) {
-	var all []transfer.Job
-	err := j.db.rows("read the jobs", "SELECT id, request, into_, body, result FROM jobs ORDER BY id", func(r *sql.Rows) error {
+	all, _, err := j.read()
+	return all, err
+}
+
+// read returns the jobs, and the numbers of those that cannot be read.
+func (j Jobs) read() (all []transfer.Job, bad []any, err error) {
+	err = j.db.rows("read the jobs", "SELECT id, request, into_, body, result FROM jobs ORDER BY id", func(r *sql.Rows) error {
 		var id int64
 		var request, body string
 		var into, result []byte
@@ -28,13 +33,14 @@ func (j Jobs) Jobs() ([]transfer.Job, error) {
 		var job transfer.Job
 		if json.Unmarshal([]byte(body), &job) != nil || json.Unmarshal([]byte(request), &job.Request) != nil {
 			j.db.log.Warn("a job in the database is unreadable and left out", "job", id)
+			bad = append(bad, id)
 			return nil //nolint:nilerr // one bad row must not hide the others
 		}
 		job.ID, job.Request.Into, job.Result = transfer.JobID(id), string(into), string(result)
 		all = append(all, job)
 		return nil
 	})
-	return all, err
+	return all, bad, err
 }
 
 // PutJob keeps a job, replacing the one of its number. The request of a job does not change. A change of state is on the

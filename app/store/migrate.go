@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+
+	"porchlight/discovery/whole"
 )
 
 // migrations returns the steps from an empty file to the schema of this version. Step i leads from user_version i to i+1.
@@ -52,38 +55,52 @@ func migrations() []string {
 	}
 }
 
-// migrate refuses what it must not touch, and otherwise runs the missing steps in one transaction, after a copy.
+// errStep marks a step of the schema that does not work: the program is wrong, and not the file.
+var errStep = errors.New("a step of the schema does not work")
+
+// maxVersion is more steps than there will ever be: a number beyond is damage, and not the future.
+const maxVersion = 10_000
+
+// migrate refuses what it must not touch, and otherwise runs the missing steps, each in a transaction of its own, after a
+// copy. A power cut between two of them leaves a schema from which the next start goes on.
 func (d *DB) migrate(ctx context.Context, steps []string) error {
 	at, err := version(ctx, d.state)
 	if err != nil {
 		return err
 	}
+	if at < 0 || at > maxVersion {
+		return fmt.Errorf("%w: schema %d", ErrDamaged, at)
+	}
 	if at > len(steps) {
 		return fmt.Errorf("%w: schema %d, known up to %d", ErrNewer, at, len(steps))
 	}
-	if err := check(ctx, d.state); err != nil {
+	if err := check(ctx, d.state, at); err != nil {
 		return err
 	}
-	if at == len(steps) {
-		return nil
-	}
-	if at > 0 {
+	if at > 0 && at < len(steps) {
 		if err := d.backup(ctx, at); err != nil {
 			return fmt.Errorf("copy before the migration: %w", err)
 		}
 		d.log.Info("database is brought up to date", "from", at, "to", len(steps))
 	}
+	for ; at < len(steps); at++ {
+		if err := d.step(ctx, steps[at], at+1); err != nil {
+			return fmt.Errorf("migrate to schema %d: %w", at+1, err)
+		}
+	}
+	return nil
+}
+
+func (d *DB) step(ctx context.Context, step string, to int) error {
 	tx, err := d.state.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback() //nolint:errcheck // does nothing after the commit
-	for i := at; i < len(steps); i++ {
-		if _, err := tx.ExecContext(ctx, steps[i]); err != nil {
-			return fmt.Errorf("migrate to schema %d: %w", i+1, err)
-		}
+	if _, err := tx.ExecContext(ctx, step); err != nil {
+		return fmt.Errorf("%w: %w", errStep, err)
 	}
-	if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version=%d", len(steps))); err != nil {
+	if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version=%d", to)); err != nil {
 		return err
 	}
 	return tx.Commit()
@@ -95,8 +112,26 @@ func version(ctx context.Context, db *sql.DB) (v int, err error) {
 }
 
 // check looks for damage where it would lose decisions of the user. The piece hashes are left out: they are the bulk of the
-// file, and content checks each one it uses.
-func check(ctx context.Context, db *sql.DB) error {
+// file, and content checks each one it uses. at is the schema the file says it has.
+func check(ctx context.Context, db *sql.DB, at int) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version=%d", at)) // a file that says of itself that it is not to be written would be noticed too late
+	if err = errors.Join(err, tx.Rollback()); err != nil {
+		return err
+	}
+	var tables int
+	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
+		return err
+	}
+	if at == 0 && tables == 0 {
+		return nil
+	}
+	if at == 0 {
+		return fmt.Errorf("%w: it has tables and no schema", ErrDamaged)
+	}
 	var result string
 	for _, table := range []string{"shares", "peers", "jobs", "counters"} {
 		var n int
@@ -104,7 +139,7 @@ func check(ctx context.Context, db *sql.DB) error {
 			return err
 		}
 		if n == 0 {
-			continue
+			return fmt.Errorf("%w: %s is gone", ErrDamaged, table)
 		}
 		if err := db.QueryRowContext(ctx, "PRAGMA quick_check("+table+")").Scan(&result); err != nil {
 			return err
@@ -114,6 +149,84 @@ func check(ctx context.Context, db *sql.DB) error {
 		}
 	}
 	return nil
+}
+
+// prove compares the schema with what the steps make of an empty file, and reads every row that decisions are in.
+func (d *DB) prove(ctx context.Context, steps []string) error {
+	plan, err := sql.Open("sqlite", ":memory:")
+	if err != nil {
+		return err
+	}
+	defer plan.Close()
+	plan.SetMaxOpenConns(1) // each connection would have a memory of its own
+	for _, step := range steps {
+		if _, err := plan.ExecContext(ctx, step); err != nil {
+			return fmt.Errorf("%w: %w", errStep, err)
+		}
+	}
+	want, err := schema(ctx, plan)
+	if err != nil {
+		return err
+	}
+	got, err := schema(ctx, d.state)
+	if err != nil {
+		return err
+	}
+	if !slices.Equal(want, got) {
+		return fmt.Errorf("%w: its schema is not the one of its number", ErrDamaged)
+	}
+	var n int
+	if err := d.state.QueryRowContext(ctx, "SELECT count(value) FROM counters WHERE value<0").Scan(&n); err != nil {
+		return err
+	}
+	for _, table := range []string{"shares", "peers", "jobs"} {
+		bad, err := d.unreadable(table)
+		if err != nil {
+			return err
+		}
+		n += len(bad)
+	}
+	if n > 0 {
+		return fmt.Errorf("%w: %d rows cannot be read", ErrDamaged, n)
+	}
+	return nil
+}
+
+// unreadable returns the keys of the rows of a table that nothing can be made of.
+func (d *DB) unreadable(table string) (bad []any, err error) {
+	switch table {
+	case "peers":
+		_, bad, err = d.Peers().read()
+	case "jobs":
+		_, bad, err = d.Jobs().read()
+	case "shares":
+		err = d.rows("read the shares", "SELECT id FROM shares WHERE length(id)<>16", func(r *sql.Rows) error {
+			var id []byte
+			if err := r.Scan(&id); err != nil {
+				return err
+			}
+			bad = append(bad, id)
+			return nil
+		})
+	}
+	return bad, err
+}
+
+// schema lists what defines the database, in one order; statistics somebody made with another program do not.
+func schema(ctx context.Context, db *sql.DB) (out []string, err error) {
+	rows, err := db.QueryContext(ctx, "SELECT type || ' ' || name || ' ' || tbl_name || ' ' || coalesce(sql, '') FROM sqlite_schema WHERE name NOT LIKE 'sqlite_stat%' ORDER BY name")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var s string
+		if err := rows.Scan(&s); err != nil {
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	return out, rows.Err()
 }
 
 // backup copies the database as it is to path.before-vN, whole or not at all. A copy of an earlier try is replaced.
@@ -136,5 +249,8 @@ func (d *DB) backup(ctx context.Context, at int) error {
 	if err := errors.Join(f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	return os.Rename(tmp, filepath.Clean(to))
+	if err := os.Rename(tmp, to); err != nil {
+		return err
+	}
+	return whole.OS{}.SyncDir(filepath.Dir(to))
 }

@@ -17,8 +17,13 @@ func (d *DB) Peers() Peers { return Peers{d} }
 
 // Peers returns all peers, the first met first; one that cannot be read is met again. Their state is Offline: what was true in another run is not known to be true now.
 func (p Peers) Peers() ([]discovery.Peer, error) {
-	var all []discovery.Peer
-	err := p.db.rows("read the peers", `SELECT id, name, first_name, workgroup, addresses, install, caps, first_seen, last_seen, manual, version, dial_back
+	all, _, err := p.read()
+	return all, err
+}
+
+// read returns the peers, and the IDs of those that cannot be read.
+func (p Peers) read() (all []discovery.Peer, bad []any, err error) {
+	err = p.db.rows("read the peers", `SELECT id, name, first_name, workgroup, addresses, install, caps, first_seen, last_seen, manual, version, dial_back
 		FROM peers ORDER BY first_seen, id`, func(r *sql.Rows) error {
 		q := discovery.Peer{State: discovery.Offline}
 		var id []byte
@@ -29,13 +34,14 @@ func (p Peers) Peers() ([]discovery.Peer, error) {
 		}
 		if len(id) != len(q.ID) || json.Unmarshal([]byte(addresses), &q.Addresses) != nil || json.Unmarshal([]byte(caps), &q.Caps) != nil {
 			p.db.log.Warn("a peer in the database is unreadable and left out", "id", id)
+			bad = append(bad, id)
 			return nil //nolint:nilerr // one bad row must not hide the others
 		}
 		q.ID, q.FirstSeen, q.LastSeen = discovery.DeviceID(id), fromNanos(first), fromNanos(last)
 		all = append(all, q)
 		return nil
 	})
-	return all, err
+	return all, bad, err
 }
 
 // PutPeer keeps a peer, replacing the one of its ID. Its link-local addresses are left out: they mean something only on

@@ -7,78 +7,161 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"porchlight/discovery"
+	"porchlight/discovery/whole"
 )
 
-// Damage says what happened to a database that was found damaged when it was opened.
+// Damage says what happened to a database that was found damaged, or gone, when it was opened.
 type Damage struct {
-	Aside string   // where the damaged file was put
+	Aside string   // where the damaged file was put; "" if there was none
 	Lost  []string // tables of which not every row could be read: "shares", "peers", "jobs"
 	Cause error
 }
 
+const asideMark = ".damaged-"
+
 // Damage returns what was lost; nil if the file was in order.
 func (d *DB) Damage() *Damage { return d.lost }
 
-// Health tells of a damaged database, in the service "store"; nil if the file was in order.
+// Health tells of a damaged database, in the service "store", and of each part of it that is lost, in "store-" and the name
+// of its table; nil if the file was in order.
 func (d *DB) Health() []discovery.Health {
 	if d.lost == nil {
 		return nil
 	}
-	lost := "nothing was lost"
-	if len(d.lost.Lost) > 0 {
-		lost = "lost at least in part: " + strings.Join(d.lost.Lost, ", ")
+	where := d.lost.Aside
+	if where == "" {
+		where = d.lost.Cause.Error()
 	}
-	return []discovery.Health{{Service: "store", Trouble: fmt.Sprintf("the database was damaged (%s); the damaged file is %s", lost, d.lost.Aside)}}
+	out := []discovery.Health{{Service: "store", Trouble: where}}
+	for _, table := range d.lost.Lost {
+		out = append(out, discovery.Health{Service: "store-" + table, Trouble: where})
+	}
+	return out
 }
 
-// rebuild sets a damaged file aside and makes a new one of what can be read.
+// rebuild sets a damaged file aside and makes a new one of what can be read. The new one gets its name when all is in it:
+// until then the next start does this again.
 func rebuild(ctx context.Context, path string, cfg Config, steps []string, cause error) (*DB, error) {
 	aside, err := setAside(path)
 	if err != nil {
 		return nil, errors.Join(cause, err)
 	}
-	d, err := openWhole(ctx, path, cfg, steps)
+	lost := &Damage{Aside: aside, Cause: cause}
+	fresh := path + ".new"
+	for _, ext := range append(journals(), "") { // of an earlier try
+		if err := os.RemoveAll(fresh + ext); err != nil {
+			return nil, errors.Join(cause, err)
+		}
+	}
+	d, err := openWhole(ctx, fresh, cfg, steps)
+	if err == nil {
+		lost.Lost, err = d.fill(ctx, path, aside)
+		err = errors.Join(err, d.Close())
+	}
+	if err == nil {
+		err = os.Rename(fresh, path)
+	}
+	if err == nil {
+		err = whole.OS{}.SyncDir(filepath.Dir(path))
+	}
+	if err == nil {
+		d, err = openWhole(ctx, path, cfg, steps)
+	}
 	if err != nil {
 		return nil, errors.Join(cause, err)
 	}
-	d.lost = &Damage{Aside: aside, Cause: cause}
-	old, err := sql.Open("sqlite", dsn(aside, "query_only(1)"))
-	if err != nil {
-		return nil, errors.Join(err, d.Close())
-	}
-	defer old.Close()
-	old.SetMaxOpenConns(1)
-	for _, table := range []string{"shares", "peers", "jobs"} {
-		if err := d.salvage(ctx, old, table); err != nil {
-			d.lost.Lost = append(d.lost.Lost, table)
-			d.log.Warn("table of the damaged database is lost in part", "table", table, "error", err)
-		}
-	}
-	if err := d.renumber(ctx, old); err != nil {
-		return nil, errors.Join(cause, err, d.Close())
-	}
-	d.log.Warn("database was damaged and made anew", "aside", aside, "lost", d.lost.Lost, "error", cause)
+	d.lost = lost
+	d.log.Warn("database was damaged and made anew", "aside", aside, "lost", lost.Lost, "error", cause)
 	return d, nil
 }
 
-// setAside renames the file and its journals, so that somebody may still look at them.
+// setAside renames the file and its journals, so that somebody may still look at them. It returns where they are: where an
+// earlier try put them if they are gone, and "" if there never were any.
 func setAside(path string) (string, error) {
-	stamp := time.Now().UTC().Format("20060102-150405.000")
-	aside := path + ".damaged-" + stamp
-	for _, ext := range []string{"-wal", "-shm", "-journal", ""} { // the file last: until then the next start does this again
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		return lastAside(path), nil
+	}
+	aside := path + asideMark + time.Now().UTC().Format("20060102-150405.000")
+	for _, ext := range append(journals(), "") { // the file last: until then the next start does this again
 		if err := os.Rename(path+ext, aside+ext); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return "", fmt.Errorf("set the damaged database aside: %w", err)
+			return "", fmt.Errorf("set the damaged database aside: %w", access(err))
 		}
 	}
 	return aside, nil
 }
 
+// lastAside returns the newest damaged database that lies beside path, "" if none does.
+func lastAside(path string) string {
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return ""
+	}
+	last := ""
+	for _, e := range entries { // by name, and so by time
+		name := e.Name()
+		journal := slices.ContainsFunc(journals(), func(ext string) bool { return strings.HasSuffix(name, ext) })
+		if strings.HasPrefix(name, filepath.Base(path)+asideMark) && !journal {
+			last = filepath.Join(filepath.Dir(path), name)
+		}
+	}
+	return last
+}
+
+// fill puts into a new database what can be read of the damaged one at aside, and the shares as their second copy beside path
+// has them. It returns the tables that are not whole.
+func (d *DB) fill(ctx context.Context, path, aside string) (lost []string, err error) {
+	var old *sql.DB
+	if fi, err := os.Stat(aside); aside != "" && err == nil && fi.Mode().IsRegular() {
+		if old, err = sql.Open("sqlite", dsn(aside, "query_only(1)")); err != nil {
+			return nil, err
+		}
+		defer old.Close()
+		old.SetMaxOpenConns(1)
+	}
+	for _, table := range []string{"shares", "peers", "jobs"} {
+		if table == "shares" {
+			if err := d.fillShares(path); err == nil {
+				continue
+			}
+		}
+		if err := d.salvage(ctx, old, table); err != nil {
+			lost = append(lost, table)
+			d.log.Warn("table of the damaged database is lost in part", "table", table, "error", err)
+		}
+	}
+	return lost, d.renumber(ctx, old)
+}
+
+// fillShares takes the shares from their second copy.
+func (d *DB) fillShares(path string) error {
+	all, err := readMirror(path)
+	if err != nil {
+		return err
+	}
+	return d.tx("copy the shares", func(tx *sql.Tx) error {
+		for _, sh := range all {
+			if err := putShare(tx, sh); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// errNothing says that there is no file to read rows from.
+var errNothing = errors.New("there is nothing to read them from")
+
 // salvage copies the rows of a table as far as they can be read. Rows after a damaged one are lost, those before it are not.
 func (d *DB) salvage(ctx context.Context, old *sql.DB, table string) error {
+	if old == nil {
+		return errNothing
+	}
 	rows, err := old.QueryContext(ctx, "SELECT * FROM "+table)
 	if err != nil {
 		return err
@@ -102,7 +185,8 @@ func (d *DB) salvage(ctx context.Context, old *sql.DB, table string) error {
 	err = d.tx("copy "+table, func(tx *sql.Tx) error {
 		for rows.Next() {
 			if err := rows.Scan(into...); err != nil {
-				return err
+				lost = err
+				break // what was read before it stays
 			}
 			for i, v := range values {
 				if b, ok := v.([]byte); ok && b == nil {
@@ -115,15 +199,37 @@ func (d *DB) salvage(ctx context.Context, old *sql.DB, table string) error {
 		}
 		return nil
 	})
-	return errors.Join(err, lost, rows.Err())
+	return errors.Join(err, lost, rows.Err(), d.weed(ctx, table))
+}
+
+// weed drops the rows that nothing can be made of, and says so.
+func (d *DB) weed(ctx context.Context, table string) error {
+	bad, err := d.unreadable(table)
+	if err != nil || len(bad) == 0 {
+		return err
+	}
+	return errors.Join(fmt.Errorf("%d rows cannot be read", len(bad)), d.tx("leave out rows", func(tx *sql.Tx) error {
+		for _, id := range bad {
+			if _, err := tx.ExecContext(ctx, "DELETE FROM "+table+" WHERE id=?", id); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
 }
 
 // renumber makes sure that no job number is given out twice.
 func (d *DB) renumber(ctx context.Context, old *sql.DB) error {
 	const gap = 1000 // more pulls than anybody has in a list; those of the lost part are below
 	var last int64
-	err := old.QueryRowContext(ctx, "SELECT value FROM counters WHERE name='job'").Scan(&last)
-	unsure := err != nil && !errors.Is(err, sql.ErrNoRows)
+	err := errNothing
+	if old != nil {
+		err = old.QueryRowContext(ctx, "SELECT value FROM counters WHERE name='job'").Scan(&last)
+	}
+	unsure := err != nil && !errors.Is(err, sql.ErrNoRows) || last < 0 || last > 1<<40
+	if unsure {
+		last = 0
+	}
 	return d.tx("number the jobs", func(tx *sql.Tx) error {
 		var most int64
 		if err := tx.QueryRowContext(ctx, "SELECT coalesce(max(id), 0) FROM jobs").Scan(&most); err != nil {

@@ -2,6 +2,8 @@ package store
 
 import (
 	"database/sql"
+	"fmt"
+	"slices"
 	"time"
 
 	"porchlight/share"
@@ -35,15 +37,40 @@ func (s Shares) Shares() ([]share.Share, error) {
 
 // PutShare keeps a share, replacing the one of its ID.
 func (s Shares) PutShare(sh share.Share) error {
-	return s.db.tx("keep the share", func(tx *sql.Tx) error {
-		_, err := tx.Exec("INSERT OR REPLACE INTO shares (id, kind, name, path, added) VALUES (?,?,?,?,?)",
-			sh.ID[:], sh.Kind, sh.Name, []byte(sh.Path), nanos(sh.Added))
+	s.db.second.Lock()
+	defer s.db.second.Unlock()
+	err := s.db.tx("keep the share", func(tx *sql.Tx) error { return putShare(tx, sh) })
+	if err != nil {
 		return err
-	})
+	}
+	all, err := s.Shares()
+	if err == nil {
+		err = s.db.mirror(all)
+	}
+	if err != nil {
+		s.db.log.Warn("no second copy of the shares", "error", err) // the first one has it
+	}
+	return nil
 }
 
-// DeleteShare forgets a share; it is no error if there is none.
+func putShare(tx *sql.Tx, sh share.Share) error {
+	_, err := tx.Exec("INSERT OR REPLACE INTO shares (id, kind, name, path, added) VALUES (?,?,?,?,?)",
+		sh.ID[:], sh.Kind, sh.Name, []byte(sh.Path), nanos(sh.Added))
+	return err
+}
+
+// DeleteShare forgets a share; it is no error if there is none. The second copy forgets it first: what somebody stopped
+// sharing must not come back with it.
 func (s Shares) DeleteShare(id share.ID) error {
+	s.db.second.Lock()
+	defer s.db.second.Unlock()
+	all, err := s.Shares()
+	if err != nil {
+		return err
+	}
+	if err := s.db.mirror(slices.DeleteFunc(all, func(sh share.Share) bool { return sh.ID == id })); err != nil {
+		return fmt.Errorf("forget the share: %w", err)
+	}
 	return s.db.tx("forget the share", func(tx *sql.Tx) error {
 		_, err := tx.Exec("DELETE FROM shares WHERE id=?", id[:])
 		return err

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -240,7 +241,8 @@ func TestMigrationKeepsACopy(t *testing.T) {
 	d = openTest(t, path, Config{}) // nothing of the failed step is there
 	closeTest(t, d)
 
-	good := append(migrations(), "ALTER TABLE shares ADD COLUMN note TEXT NOT NULL DEFAULT 'x'")
+	const step = "ALTER TABLE shares ADD COLUMN note TEXT NOT NULL DEFAULT 'x'"
+	good := append(migrations(), step)
 	d, err := open(t.Context(), path, Config{Log: logTo(t)}, good)
 	no(t, err)
 	if got := must(d.Shares().Shares())(t); !cmp.Equal(got, []share.Share{music}) {
@@ -317,39 +319,66 @@ func TestDamage(t *testing.T) {
 		{"piece hashes", func(t *testing.T, p string) { smash(t, p, "layers") }, nil, 6},
 		{"cut off", func(t *testing.T, p string) { no(t, os.Truncate(p, 4096)) }, []string{"shares", "peers", "jobs"}, 1001},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			path := filled(t)
-			tt.damage(t, path)
-			d := openTest(t, path, Config{})
-			if d.Damage() == nil || !cmp.Equal(d.Damage().Lost, tt.lost) {
-				t.Fatalf("lost %+v, want %q", d.Damage(), tt.lost)
-			}
-			h := d.Health()
-			if len(h) != 1 || h[0].Service != "store" || !strings.Contains(h[0].Trouble, d.Damage().Aside) {
-				t.Error(h)
-			}
-			if _, err := os.Stat(d.Damage().Aside); err != nil {
-				t.Error("the damaged file is gone:", err)
-			}
-			lost := strings.Join(tt.lost, " ")
-			if got := must(d.Shares().Shares())(t); (len(got) == 0) != strings.Contains(lost, "shares") {
-				t.Error("shares:", got)
-			}
-			if got := must(d.Peers().Peers())(t); (len(got) == 0) != strings.Contains(lost, "peers") {
-				t.Error("peers:", got)
-			}
-			if got := must(d.Jobs().Jobs())(t); (len(got) == 0) != strings.Contains(lost, "jobs") {
-				t.Error("jobs:", got)
-			}
-			if id := must(d.Jobs().NextJob())(t); id != tt.next {
-				t.Errorf("next job %d, want %d", id, tt.next)
-			}
-			no(t, d.Shares().PutShare(docs))
-			closeTest(t, d)
-			if again := openTest(t, path, Config{}); again.Damage() != nil {
-				t.Error("damaged again:", again.Damage())
-			}
-		})
+		for _, second := range []string{"whole", "damaged", "gone"} {
+			t.Run(tt.name+", second copy "+second, func(t *testing.T) {
+				path, lost := filled(t), tt.lost
+				tt.damage(t, path)
+				switch second {
+				case "whole":
+					lost = slices.DeleteFunc(slices.Clone(lost), func(s string) bool { return s == "shares" })
+				case "damaged":
+					no(t, os.Truncate(path+mirrorSuffix, 100))
+				case "gone":
+					no(t, os.Remove(path+mirrorSuffix))
+				}
+				d := openTest(t, path, Config{})
+				rebuilt(t, d, lost)
+				if id := must(d.Jobs().NextJob())(t); id != tt.next {
+					t.Errorf("next job %d, want %d", id, tt.next)
+				}
+				no(t, d.Shares().PutShare(docs))
+				closeTest(t, d)
+				if again := openTest(t, path, Config{}); again.Damage() != nil {
+					t.Error("damaged again:", again.Damage())
+				}
+			})
+		}
+	}
+}
+
+// rebuilt checks what is there of a database that filled made, and what is told.
+func rebuilt(t *testing.T, d *DB, lost []string) {
+	t.Helper()
+	if d.Damage() == nil || !cmp.Equal(d.Damage().Lost, lost, cmpopts.EquateEmpty()) {
+		t.Fatalf("lost %+v, want %q", d.Damage(), lost)
+	}
+	want := []string{"store"}
+	for _, table := range lost {
+		want = append(want, "store-"+table)
+	}
+	var told []string
+	for _, h := range d.Health() {
+		told = append(told, h.Service)
+		if h.Trouble == "" {
+			t.Error("no reason:", h)
+		}
+	}
+	if !cmp.Equal(told, want) {
+		t.Errorf("it tells of %q, want %q", told, want)
+	}
+	if aside := d.Damage().Aside; aside != "" {
+		if _, err := os.Stat(aside); err != nil {
+			t.Error("the damaged file is gone:", err)
+		}
+	}
+	if got := must(d.Shares().Shares())(t); slices.Contains(lost, "shares") != (len(got) == 0) || len(got) > 0 && !cmp.Equal(got, []share.Share{music}) {
+		t.Error("shares:", got)
+	}
+	if got := must(d.Peers().Peers())(t); slices.Contains(lost, "peers") != (len(got) == 0) {
+		t.Error("peers:", got)
+	}
+	if got := must(d.Jobs().Jobs())(t); slices.Contains(lost, "jobs") != (len(got) == 0) {
+		t.Error("jobs:", got)
 	}
 }
 
@@ -375,3 +404,5 @@ func BenchmarkProgress(b *testing.B) {
 		}
 	}
 }
+
+func peerOf(n byte) discovery.Peer { return discovery.Peer{ID: discovery.DeviceID{n}, Name: "bo"} }

@@ -89,7 +89,7 @@ func (c *core) tidings(before, after snapshot) (out []Tiding) {
 		switch {
 		case j.State == transfer.Done && j.Ended.Sub(j.Created) > worthATiding:
 			out = append(out, Tiding{c.words.Text("tiding.done"), c.words.Text("tiding.done.text", "What", t.title(j), "From", j.From)})
-		case j.State == transfer.Failed, j.State == transfer.Away && j.Trouble != transfer.SourceAway && j.Trouble != transfer.NoTrouble:
+		case j.State == transfer.Failed, j.State == transfer.Away && j.Trouble != transfer.SourceAway && j.Trouble != transfer.ShareAway && j.Trouble != transfer.NoTrouble:
 			out = append(out, Tiding{c.words.Text("tiding.help", "What", t.title(j)), t.why(j, false)})
 		}
 	}

@@ -16,7 +16,11 @@ type DoctorRow struct {
 	Text  string
 	Do    string // what to do about it; may be empty
 	Fix   string // command lines that do it, one below the other; may be empty
+	Self  Remedy // what the program can do about it itself, instead of the command lines
 }
+
+// Remedy is something the program does when asked for it and then once more; the zero one is none.
+type Remedy struct{ Label, Title, Text string }
 
 // Doctor shows why somebody is missing.
 type Doctor struct {
@@ -97,6 +101,9 @@ func (d *Doctor) Rows() []DoctorRow {
 			params = append(params, name, value)
 		}
 		key := "doctor." + string(f.Code)
+		if service := "health." + f.Params["Service"]; f.Code == doctor.Service && d.core.words.Has(service) {
+			key = service
+		}
 		r := DoctorRow{Level: f.Level, Icon: "check", Text: d.core.words.Text(key, params...), Fix: strings.Join(f.Fix, "\n")}
 		switch f.Level {
 		case doctor.Trouble:
@@ -107,9 +114,28 @@ func (d *Doctor) Rows() []DoctorRow {
 		if key += ".do"; f.Level != doctor.Good && d.core.words.Has(key) {
 			r.Do = d.core.words.Text(key, params...)
 		}
+		if f.Code == doctor.TwinSelf {
+			r.Self = Remedy{d.core.words.Text("doctor.new"), d.core.words.Text("doctor.new.title"), d.core.words.Text("doctor.new.text")}
+		}
 		rows = append(rows, r)
 	}
 	return rows
+}
+
+// MakeNew makes this computer a new one, and looks again.
+func (d *Doctor) MakeNew() {
+	d.core.work.do(func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		if _, err := d.core.eng().NewIdentity(ctx); err != nil {
+			if ctx.Err() == nil {
+				d.core.note.say(Bad, d.core.errorWords(err))
+			}
+			return
+		}
+		d.core.note.say(Good, d.core.words.Text("doctor.new.done"))
+		d.Check()
+	})
 }
 
 // Report is all of it as text, for somebody who helps. It holds what the page shows and the version, nothing else.

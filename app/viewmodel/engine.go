@@ -35,6 +35,7 @@ type Neighbours interface {
 // Diagnosis finds out why somebody is not seen. It takes some seconds.
 type Diagnosis interface {
 	Diagnose(ctx context.Context) ([]doctor.Finding, error)
+	NewIdentity(ctx context.Context) (discovery.DeviceID, error) // makes this computer a new one
 }
 
 // Sharing is what this computer offers.

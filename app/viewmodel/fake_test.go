@@ -77,6 +77,9 @@ func (f *fake) SetWorkgroup(_ context.Context, s string) error { return f.did("w
 func (f *fake) SetNetwork(_ context.Context, n discovery.Network) error {
 	return f.did("network %s", n)
 }
+func (f *fake) NewIdentity(context.Context) (discovery.DeviceID, error) {
+	return device(77), f.did("new identity")
+}
 func (f *fake) SetInterface(_ context.Context, n string, use bool) error {
 	return f.did("interface %s %v", n, use)
 }

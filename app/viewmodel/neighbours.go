@@ -152,7 +152,14 @@ func (c *core) computer(p discovery.Peer, all namesakes) Computer {
 		x.Dot = DotAway
 	}
 	x.State = c.words.Text("state." + string(x.Dot))
+	newer := p.Newer && p.State != discovery.Online
+	if newer {
+		x.State = c.words.Text("state.newer")
+	}
 	switch {
+	case newer && x.Openable: // its page says what to do
+	case newer:
+		x.Detail = c.words.Text("computer.newer", "Name", name)
 	case x.Dot == DotAway && !p.LastSeen.IsZero():
 		x.Detail = c.words.Text("computer.seen", "When", c.fmt.When(p.LastSeen, c.cfg.Now()))
 	case x.Openable && p.FirstName != "" && p.Name != "" && p.FirstName != p.Name:
@@ -184,6 +191,26 @@ func (n *Neighbourhood) Empty() Empty {
 	return Empty{n.core.words.Text("neighbours.empty.title"), n.core.words.Text("neighbours.empty.text")}
 }
 
+// Newer says in one line that neighbours run a newer Porchlight, "" if none does.
+func (n *Neighbourhood) Newer() string {
+	only, too := 0, 0
+	for _, p := range n.core.now().peers {
+		switch {
+		case p.Newer && p.State == discovery.Online:
+			too++
+		case p.Newer:
+			only++
+		}
+	}
+	switch {
+	case only > 0:
+		return n.core.words.Text("neighbours.newer", "Count", only)
+	case too > 0:
+		return n.core.words.Text("neighbours.newer-too")
+	}
+	return ""
+}
+
 // Page returns the page of one neighbour, and false when it is not known any more.
 func (n *Neighbourhood) Page(d discovery.DeviceID) (ComputerPage, bool) {
 	c := n.core
@@ -203,6 +230,8 @@ func (n *Neighbourhood) Page(d discovery.DeviceID) (ComputerPage, bool) {
 		x.Offers = n.rows(d, o.list, x.Dot)
 		x.Loading = o.loading && o.list == nil
 		switch {
+		case p.Newer && p.State != discovery.Online:
+			x.Empty, x.Offers, x.Loading = c.words.Text("computer.newer", "Name", x.Name), nil, false
 		case len(x.Offers) > 0 || x.Loading:
 		case x.Dot == DotAway:
 			x.Empty = c.words.Text("computer.away", "Name", x.Name)

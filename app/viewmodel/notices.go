@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"porchlight/app/config"
+	"porchlight/app/store"
 	"porchlight/discovery"
+	"porchlight/discovery/identity"
 	"porchlight/share/catalogue"
 	"porchlight/share/safefs"
 	"porchlight/transfer"
@@ -105,10 +107,16 @@ func (c *core) errorWords(err error) string {
 		{catalogue.ErrUnknown, "error.share-unknown"},
 		{safefs.ErrFull, "error.full"},
 		{config.ErrLocked, "error.locked"},
+		{config.ErrNewer, "error.newer"},
+		{store.ErrNewer, "error.newer"},
+		{config.ErrDamaged, "error.settings"},
+		{store.ErrNoAccess, "error.no-access"},
+		{identity.ErrMissing, "error.key"},
+		{identity.ErrDamaged, "error.key"},
 		{context.DeadlineExceeded, "error.slow"},
 	} {
 		if errors.Is(err, known.err) {
-			return c.words.Text(known.key)
+			return c.words.Text(known.key, "Why", err)
 		}
 	}
 	if r := (*safefs.Refusal)(nil); errors.As(err, &r) {

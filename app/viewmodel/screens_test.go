@@ -227,7 +227,8 @@ func TestEveryTroubleHasWords(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, x := range []transfer.Trouble{transfer.SourceAway, transfer.SourceGone, transfer.SourceChanged, transfer.SourceBroken, transfer.DiskFull, transfer.DiskTrouble,
-			transfer.TargetGone, transfer.FileTooLarge, transfer.BadBytes, transfer.NameTrouble} {
+			transfer.TargetGone, transfer.FileTooLarge, transfer.BadBytes, transfer.NameTrouble, transfer.ShareAway, transfer.DiskReadOnly,
+			transfer.TooDeep, transfer.TooMany} {
 			if key := "trouble." + string(x); !w.Has(key) {
 				t.Errorf("%s: no words for %s", lang, key)
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -81,6 +82,8 @@ type core struct {
 	note  *Notices
 	stir  chan struct{} // holds one token when the engine said something new
 
+	showTroubles func() // leads to the page that lists what does not work
+
 	mu      sync.Mutex // guards the fields below
 	engine  Engine
 	snap    snapshot
@@ -100,6 +103,7 @@ func New(cfg Config) *Set {
 	c.note = &Notices{core: c}
 	s := &Set{Words: cfg.Words, Format: c.fmt, Notices: c.note, core: c}
 	s.Nav = newNavigation(c)
+	c.showTroubles = func() { s.Nav.Go(Place{Page: PageSettings}) }
 	s.Doctor = &Doctor{core: c}
 	s.Neighbours = &Neighbourhood{core: c}
 	s.Browser = newBrowser(c)
@@ -221,12 +225,28 @@ func (c *core) load(ctx context.Context, version uint64) (uint64, error) {
 	before := c.snap
 	c.snap = n
 	c.mu.Unlock()
+	if !before.ready {
+		c.sayLosses(n.self.Health)
+	}
 	if c.cfg.Tell != nil {
 		for _, t := range c.tidings(before, n) {
 			c.cfg.Tell(t)
 		}
 	}
 	return version, nil
+}
+
+// sayLosses says at the start what was lost or came back from a copy: nobody would look for that in the settings.
+func (c *core) sayLosses(all []discovery.Health) {
+	var said []string
+	for _, h := range all {
+		if key := "health." + h.Service; slices.Contains([]string{"key", "settings", "store", "store-shares", "store-peers", "store-jobs"}, h.Service) && c.words.Has(key) {
+			said = append(said, c.words.Text(key, "Why", h.Trouble))
+		}
+	}
+	if len(said) > 0 {
+		c.note.put(Notice{Tone: Bad, Text: said[len(said)-1], Action: c.words.Text("settings.troubles"), Do: c.showTroubles}) // the last is the worst
+	}
 }
 
 // followOffers asks the computer on screen for its shares again whenever something changed; an idle engine is not asked.

@@ -16,7 +16,7 @@ import (
 // Limits of one message. They hold before the message's own limits.
 const (
 	MaxDepth = 4
-	MaxArray = 4096
+	MaxArray = 512 // a list is made before its elements are read, and each wrong one costs an error: 1024 made 105 KiB out of 1
 	MaxPairs = 64
 )
 

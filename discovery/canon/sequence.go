@@ -82,25 +82,16 @@ func NewReader(r io.Reader) *Reader {
 
 // Next returns the bytes of the next item, valid until the next call, or io.EOF after a whole sequence.
 func (r *Reader) Next() ([]byte, error) {
-	n, err := binary.ReadUvarint(r.r)
+	n, err := r.length()
 	if err != nil {
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return nil, ErrCut
-		}
-		return nil, err
+		return nil, cut(err)
 	}
 	if n == 0 || n > MaxItem {
 		return nil, fmt.Errorf("%w: item of %d bytes", ErrMessage, n)
 	}
-	if uint64(cap(r.buf)) < n {
-		r.buf = make([]byte, max(n, 512))
-	}
-	b := r.buf[:n]
-	if _, err := io.ReadFull(r.r, b); err != nil {
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return nil, ErrCut
-		}
-		return nil, err
+	b, err := r.item(n)
+	if err != nil {
+		return nil, cut(err)
 	}
 	if !bytes.HasPrefix(b, endPrefix) {
 		r.count++
@@ -114,6 +105,45 @@ func (r *Reader) Next() ([]byte, error) {
 		return nil, ErrCut
 	}
 	return nil, io.EOF
+}
+
+// lengthBytes is what the length of the greatest item takes as a uvarint.
+const lengthBytes = 3
+
+// length reads a uvarint of at most lengthBytes: what is longer is no length of an item.
+func (r *Reader) length() (n int, err error) {
+	for i := range lengthBytes {
+		b, err := r.r.ReadByte()
+		if err != nil {
+			return 0, err
+		}
+		n |= int(b&0x7f) << (7 * i)
+		if b < 0x80 {
+			return n, nil
+		}
+	}
+	return 0, fmt.Errorf("%w: length of an item without end", ErrMessage)
+}
+
+// item reads n bytes. The buffer grows with what has come: a length alone buys nothing.
+func (r *Reader) item(n int) ([]byte, error) {
+	for have := 0; ; {
+		if want := min(n, max(512, 2*have)); cap(r.buf) < want {
+			r.buf = append(make([]byte, 0, want), r.buf[:have]...)
+		}
+		got, err := io.ReadFull(r.r, r.buf[have:min(n, cap(r.buf))])
+		if have += got; err != nil || have == n {
+			return r.buf[:have], err
+		}
+	}
+}
+
+// cut says of an early end what it means.
+func cut(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return ErrCut
+	}
+	return err
 }
 
 // Read decodes the next item into v (unknown fields are ignored) or returns io.EOF after a whole sequence.

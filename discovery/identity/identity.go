@@ -2,6 +2,7 @@
 package identity
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/sha256"
@@ -19,6 +20,7 @@ import (
 	"time"
 
 	"porchlight/discovery"
+	"porchlight/discovery/whole"
 )
 
 // Identity is the key of this installation and the certificate made from it. Safe for use by many goroutines.
@@ -26,6 +28,7 @@ type Identity struct {
 	key  ed25519.PrivateKey
 	cert tls.Certificate
 	id   discovery.DeviceID
+	back bool // the key came from its copy
 }
 
 var (
@@ -36,8 +39,10 @@ var (
 )
 
 const (
-	keyFile = "device.key"
-	pemType = "PORCHLIGHT DEVICE KEY"
+	keyFile  = "device.key"
+	copyFile = keyFile + ".bak" // the same once more: who this computer is must not hang on one block of a disk
+	tempFile = ".device-*"
+	pemType  = "PORCHLIGHT DEVICE KEY"
 )
 
 // FromSeed makes the identity of a 32-byte Ed25519 seed.
@@ -54,60 +59,94 @@ func FromSeed(seed []byte) (*Identity, error) {
 }
 
 // Load reads the key kept in dir. If there is none and fresh is true (nothing else was stored for this home yet) it makes one;
-// if fresh is false it returns ErrMissing. The file is private to the user (0600; on Windows also wrapped by DPAPI).
-func Load(dir string, fresh bool) (*Identity, error) {
+// if fresh is false it returns ErrMissing. The file is private to the user (0600; on Windows also wrapped by DPAPI). Beside it
+// lies a copy, which takes the place of a key that is damaged or gone: Restored tells. ErrDamaged says that both are damaged.
+func Load(dir string, fresh bool) (*Identity, error) { return load(whole.OS{}, dir, fresh) }
+
+func load(disk whole.Disk, dir string, fresh bool) (*Identity, error) {
 	file := filepath.Join(dir, keyFile)
-	data, err := os.ReadFile(file)
+	seed, err := read(file)
+	other, errCopy := read(filepath.Join(dir, copyFile))
 	switch {
 	case err == nil:
-		block, _ := pem.Decode(data)
-		if block == nil || block.Type != pemType {
-			return nil, fmt.Errorf("%s: %w", file, ErrDamaged)
-		}
-		seed, err := unwrap(block.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w: %w", file, ErrDamaged, err)
+		if !bytes.Equal(seed, other) { // of a version that kept none, or of before this key
+			_ = keepAs(disk, filepath.Join(dir, copyFile), seed) // a home that cannot be written has the key all the same
 		}
 		return FromSeed(seed)
-	case !errors.Is(err, fs.ErrNotExist):
+	case !errors.Is(err, ErrDamaged) && !errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("read the device key: %w", err)
+	case errCopy == nil:
+		if err := keepAs(disk, file, other); err != nil {
+			return nil, err
+		}
+		i, err := FromSeed(other)
+		if err == nil {
+			i.back = true
+		}
+		return i, err
+	case errors.Is(err, ErrDamaged):
+		return nil, fmt.Errorf("%s: %w", file, err)
+	case errors.Is(errCopy, ErrDamaged):
+		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, copyFile), errCopy)
 	case !fresh:
 		return nil, fmt.Errorf("%s: %w", file, ErrMissing)
 	}
-	seed := make([]byte, ed25519.SeedSize)
-	rand.Read(seed) // never fails since Go 1.24
-	if err := keep(file, seed); err != nil {
-		return nil, err
-	}
-	return FromSeed(seed)
+	return create(disk, dir)
 }
 
-// keep writes the key of a home.
-func keep(file string, seed []byte) error {
+// create makes a key.
+func create(disk whole.Disk, dir string) (*Identity, error) {
+	seed := make([]byte, ed25519.SeedSize)
+	rand.Read(seed) // never fails since Go 1.24
+	i, err := FromSeed(seed)
+	if err != nil {
+		return nil, err
+	}
+	return i, keep(disk, dir, seed)
+}
+
+// read returns the seed in a key file.
+func read(file string) ([]byte, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(data)
+	if block == nil || block.Type != pemType {
+		return nil, ErrDamaged
+	}
+	seed, err := unwrap(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	if len(seed) != ed25519.SeedSize {
+		return nil, ErrDamaged
+	}
+	return seed, nil
+}
+
+// keep writes the key of a home and its copy; a power cut in between leaves the new key and the copy of the old one, which
+// the next Load replaces.
+func keep(disk whole.Disk, dir string, seed []byte) error {
+	if err := keepAs(disk, filepath.Join(dir, keyFile), seed); err != nil {
+		return err
+	}
+	return keepAs(disk, filepath.Join(dir, copyFile), seed)
+}
+
+func keepAs(disk whole.Disk, file string, seed []byte) error {
 	wrapped, err := wrap(seed)
 	if err != nil {
 		return fmt.Errorf("protect the device key: %w", err)
 	}
-	if err := save(file, pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: wrapped})); err != nil {
+	if err := whole.Write(disk, file, tempFile, pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: wrapped})); err != nil {
 		return fmt.Errorf("keep the device key: %w", err)
 	}
 	return nil
 }
 
-// save writes the file so that a crash leaves either nothing or all of it.
-func save(file string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(file), ".device-*") // 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) //nolint:errcheck // gone already when all went well
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), file)
-}
+// Restored reports whether the key was damaged or gone when it was loaded, and its copy took its place.
+func (i *Identity) Restored() bool { return i.back }
 
 // ID returns the device ID.
 func (i *Identity) ID() discovery.DeviceID { return i.id }

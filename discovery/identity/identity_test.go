@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"porchlight/discovery"
+	"porchlight/discovery/powercut"
+	"porchlight/discovery/whole"
 )
 
 func seed(from byte) []byte {
@@ -166,11 +168,131 @@ func TestLoad(t *testing.T) {
 	if st, err := os.Stat(file); err != nil || runtime.GOOS != "windows" && st.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v %v", st.Mode(), err)
 	}
-	if err := os.WriteFile(file, []byte("nonsense"), 0o600); err != nil {
+	for _, bad := range []string{"nonsense", "", "-----BEGIN PORCHLIGHT DEVICE KEY-----\nAAAA\n-----END PORCHLIGHT DEVICE KEY-----\n"} {
+		if err := os.WriteFile(file, []byte(bad), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := Load(dir, true); err != nil || got.ID() != first.ID() || !got.Restored() {
+			t.Errorf("%q instead of the key, with its copy there: %v", bad, err)
+		}
+		if got, err := Load(dir, false); err != nil || got.Restored() {
+			t.Errorf("the key was not put back: %v", err)
+		}
+	}
+	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Load(dir, true); !errors.Is(err, ErrDamaged) {
-		t.Errorf("a damaged key was not told: %v", err)
+	if got, err := Load(dir, true); err != nil || got.ID() != first.ID() || !got.Restored() {
+		t.Errorf("the key is gone, and its copy there: %v", err)
+	}
+	for _, name := range []string{keyFile, copyFile} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("nonsense"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, gone := range []string{"", keyFile} {
+		if gone != "" {
+			if err := os.Remove(filepath.Join(dir, gone)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := Load(dir, true); !errors.Is(err, ErrDamaged) {
+			t.Errorf("damaged keys were not told: %v", err)
+		}
+	}
+}
+
+// TestAPowerCutLeavesAKey: whenever the power goes, a home whose key was there has one, and a new home none or a whole one.
+func TestAPowerCutLeavesAKey(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		old  bool
+		do   func(whole.Disk, string) (*Identity, error)
+	}{
+		{"a new home", false, func(d whole.Disk, dir string) (*Identity, error) { return load(d, dir, true) }},
+		{"another identity", true, renew},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			var before discovery.DeviceID
+			if tt.old {
+				old, err := Load(dir, true)
+				if err != nil {
+					t.Fatal(err)
+				}
+				before = old.ID()
+			}
+			disk, err := powercut.New(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			made, err := tt.do(disk, dir)
+			if err != nil || made.ID() == before {
+				t.Fatal(err)
+			}
+			var was, is, none int
+			n, err := disk.Outcomes(t.TempDir(), func(left, what string) {
+				got, err := Load(left, false)
+				switch {
+				case !tt.old && errors.Is(err, ErrMissing):
+					none++
+				case err != nil:
+					t.Errorf("%s: %v", what, err)
+				case got.ID() == made.ID():
+					is++
+				case got.ID() == before:
+					was++
+				default:
+					t.Errorf("%s: somebody else", what)
+				}
+			})
+			if err != nil || is == 0 || was+none == 0 {
+				t.Errorf("%v", err)
+			}
+			t.Logf("%d steps, %d outcomes: %d the identity before, %d the new one, %d none yet", disk.Steps(), n, was, is, none)
+			if got, err := Load(dir, false); err != nil || got.ID() != made.ID() || got.Restored() {
+				t.Errorf("without a power cut: %v", err)
+			}
+		})
+	}
+}
+
+func TestACopyBecomesSomebodyElse(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := Renew(dir); err != nil {
+		t.Errorf("a home without a key: %v", err)
+	}
+	for _, name := range []string{keyFile, copyFile} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := Renew(dir); err != nil {
+		t.Errorf("a home with damaged keys: %v", err)
+	}
+	old, err := Load(dir, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := Renew(dir)
+	if err != nil || made.ID() == old.ID() {
+		t.Fatal(err)
+	}
+	for _, gone := range []string{"", keyFile} { // its copy is of the new one
+		if gone != "" {
+			if err := os.Remove(filepath.Join(dir, gone)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err := Load(dir, false); err != nil || got.ID() != made.ID() {
+			t.Errorf("loaded: %v", err)
+		}
+	}
+	if err := os.Rename(filepath.Join(dir, keyFile+oldSuffix), filepath.Join(dir, keyFile)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := Load(dir, false); err != nil || got.ID() != old.ID() {
+		t.Errorf("the old key was not kept: %v", err)
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"porchlight/discovery/whole"
 )
 
 const (
@@ -63,22 +65,53 @@ func Import(dir, file string, replace bool) (*Identity, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the home: %w", err)
 	}
-	key := filepath.Join(dir, keyFile)
 	switch old, err := Load(dir, false); {
 	case errors.Is(err, ErrMissing), err == nil && old.id == i.id:
 	case !replace:
 		return nil, errors.Join(ErrTaken, err)
 	default:
-		if err := os.Rename(key, key+oldSuffix); err != nil {
-			return nil, fmt.Errorf("put the old identity aside: %w", err)
+		if err := putAside(whole.OS{}, dir); err != nil {
+			return nil, err
 		}
 	}
 	salt := make([]byte, 16)
 	rand.Read(salt) // never fails since Go 1.24
-	if err := save(filepath.Join(dir, movedFile), []byte(hex.EncodeToString(salt)+"\n")); err != nil {
+	if err := whole.Write(whole.OS{}, filepath.Join(dir, movedFile), tempFile, []byte(hex.EncodeToString(salt)+"\n")); err != nil {
 		return nil, fmt.Errorf("note the move: %w", err)
 	}
-	return i, keep(key, block.Bytes)
+	return i, keep(whole.OS{}, dir, block.Bytes)
+}
+
+// Renew makes dir the home of a new identity: for a computer that is a copy of another one. The old key stays beside the new
+// one, as device.key.replaced; it may be damaged or gone. An engine that runs on the home goes on with the old one until it
+// is told.
+func Renew(dir string) (*Identity, error) { return renew(whole.OS{}, dir) }
+
+func renew(disk whole.Disk, dir string) (*Identity, error) {
+	if _, err := load(disk, dir, false); err != nil && !errors.Is(err, ErrDamaged) && !errors.Is(err, ErrMissing) {
+		return nil, err
+	}
+	if err := putAside(disk, dir); err != nil {
+		return nil, err
+	}
+	return create(disk, dir)
+}
+
+// putAside keeps a second of the key file, damaged or not, under another name. The key stays until another one replaces it: a
+// power cut must not leave a home without one.
+func putAside(disk whole.Disk, dir string) error {
+	key := filepath.Join(dir, keyFile)
+	data, err := os.ReadFile(key)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = whole.Write(disk, key+oldSuffix, tempFile, data)
+	}
+	if err != nil {
+		return fmt.Errorf("put the old identity aside: %w", err)
+	}
+	return nil
 }
 
 func readMove(file string) ([]byte, error) {
@@ -108,5 +141,5 @@ func Moved(dir string) (string, error) {
 	return strings.TrimSpace(string(data)), nil
 }
 
-// Files lists the names of the files this package makes in a home.
-func Files() []string { return []string{keyFile, keyFile + oldSuffix, movedFile} }
+// Files lists the names of the files this package makes in a home; one is a pattern.
+func Files() []string { return []string{keyFile, copyFile, keyFile + oldSuffix, movedFile, tempFile} }

@@ -32,7 +32,7 @@ type reading struct {
 // so the number of records is looked at before anything is unpacked, and all work is linear in their size.
 func read(packet []byte, id uint16, l link, src netip.Addr) reading {
 	var m dns.Msg
-	if len(packet) < headerLen || len(packet) > maxPacket || records(packet) > maxRecords || m.Unpack(packet) != nil {
+	if len(packet) < headerLen || len(packet) > maxPacket || records(packet) > maxRecords || !mentions(packet) || m.Unpack(packet) != nil {
 		return reading{}
 	}
 	if !m.Response || m.Opcode != dns.OpcodeQuery || m.Rcode != 0 || m.Id != id && m.Id != 0 { // the library's responder says 0
@@ -41,7 +41,7 @@ func read(packet []byte, id uint16, l link, src netip.Addr) reading {
 	p := split(append(m.Answer, m.Extra...))
 	var out reading
 	for _, label := range p.labels {
-		s := discovery.Sighting{Instance: label, Source: discovery.FromMDNS, Interface: l.ifi.Name, At: time.Now()}
+		s := discovery.Sighting{Instance: label, Source: discovery.FromMDNS, From: l.zoned(src.WithZone("")), Interface: l.ifi.Name, At: time.Now()}
 		srv, txt := p.srv[label], p.txt[label]
 		switch {
 		case p.gone[label]:
@@ -152,7 +152,7 @@ func fill(s *discovery.Sighting, l link, src netip.Addr, port int, hosts []netip
 	if err != nil || !isPort(port) {
 		return false
 	}
-	s.Name, s.Workgroup, s.IDPrefix = r.Name, r.Workgroup, r.IDPrefix
+	s.Name, s.Workgroup, s.IDPrefix, s.Newer = r.Name, r.Workgroup, r.IDPrefix, r.Newer
 	for _, a := range l.order(src, append(r.Addresses, hosts...)) {
 		s.Addresses = append(s.Addresses, netip.AddrPortFrom(a, uint16(port)))
 	}
@@ -160,8 +160,8 @@ func fill(s *discovery.Sighting, l link, src netip.Addr, port int, hosts []netip
 }
 
 // order returns the addresses of one neighbour worth dialling, best first: the one that answered and those on this
-// link, then link-local ones, then those a router may lead to. Addresses of the wide world are left out unless they
-// lie on this link, for anybody can announce anything and make every computer here dial it.
+// link, then link-local ones. All others are left out, for anybody can announce anything and make every computer here dial
+// it.
 func (l link) order(src netip.Addr, told []netip.Addr) []netip.Addr {
 	var out []netip.Addr
 	add := func(a netip.Addr) {
@@ -178,8 +178,6 @@ func (l link) order(src netip.Addr, told []netip.Addr) []netip.Addr {
 		switch {
 		case a.IsLinkLocalUnicast():
 			return 2
-		case !l.near(a):
-			return 3
 		case a == src:
 			return 0
 		}
@@ -198,5 +196,15 @@ func (l link) dialable(a netip.Addr) bool {
 	case a.IsLoopback() || l.loopback():
 		return a.IsLoopback() && l.loopback()
 	}
-	return private(a) || l.near(a)
+	return l.near(a) && !slices.ContainsFunc(l.prefixes, func(p netip.Prefix) bool { return isBroadcast(p, a) })
+}
+
+// isBroadcast reports whether a speaks to everybody in p, an IPv4 network: its last address, and its first of old.
+func isBroadcast(p netip.Prefix, a netip.Addr) bool {
+	if !a.Is4() || !p.Contains(a) || p.Bits() > 30 {
+		return false
+	}
+	b := a.As4()
+	host := binary.BigEndian.Uint32(b[:]) << p.Bits() >> p.Bits()
+	return host == 0 || host == ^uint32(0)>>p.Bits()
 }

@@ -2,10 +2,12 @@ package mdns
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"time"
 
@@ -75,8 +77,11 @@ func (b *browser) collect(ctx context.Context, conn *net.UDPConn, id uint16, l l
 	told := 0
 	for packets := 0; packets < maxPackets && told < maxAnswers; packets++ {
 		n, src, err := conn.ReadFromUDPAddrPort(buf)
-		if err != nil {
+		if errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) {
 			return told
+		}
+		if err != nil { // on Windows, of one packet
+			continue
 		}
 		if src.Port() != mdnsPort || !l.near(src.Addr().Unmap()) {
 			continue

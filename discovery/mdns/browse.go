@@ -13,11 +13,12 @@ import (
 )
 
 const (
-	idle        = time.Minute     // between rounds once the burst is over; twice as long on battery
-	burst       = 6               // pauses in it: 1, 2, 4, 8, 16, 32 s
-	refreshGap  = time.Second     // between rounds, however often somebody asks for one
-	wonderAgain = 5 * time.Second // before the same instance is asked again for what it left out
-	maxWonder   = 64              // instances asked in that time
+	retryAfter  = 10 * time.Second // after an ear could not be opened
+	idle        = time.Minute      // between rounds once the burst is over; twice as long on battery
+	burst       = 6                // pauses in it: 1, 2, 4, 8, 16, 32 s
+	refreshGap  = time.Second      // between rounds, however often somebody asks for one
+	wonderAgain = 5 * time.Second  // before the same instance is asked again for what it left out
+	maxWonder   = 64               // instances asked in that time
 )
 
 // browser finds the other devices of the local network.
@@ -28,13 +29,14 @@ type browser struct {
 	cfg       Config
 	self      *self
 	health    *health
+	responder *responder
 	again     chan struct{}
 	sightings chan discovery.Sighting
 	partial   chan partial
 	queries   *queries
 	farewells *farewells
 	heard     atomic.Int64 // sightings told
-	floods    atomic.Int64 // times an ear had to slow down
+	foreign   atomic.Int64 // packets on port 5353 that were none of our business, as far as they can be counted
 
 	// The fields below belong to the goroutine of run.
 	links   []link
@@ -53,9 +55,9 @@ type partial struct {
 	instance string
 }
 
-func newBrowser(cfg Config, s *self, h *health) *browser {
+func newBrowser(cfg Config, s *self, h *health, r *responder) *browser {
 	return &browser{
-		cfg: cfg, self: s, health: h,
+		cfg: cfg, self: s, health: h, responder: r,
 		again: make(chan struct{}, 1), sightings: make(chan discovery.Sighting, 256), partial: make(chan partial, 16),
 		queries: newQueries(), farewells: newFarewells(),
 		ears: map[string]ear{}, asked: map[string]time.Time{},

@@ -10,7 +10,7 @@ import (
 
 func TestSchedule(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBrowser(Config{}, &self{}, newHealth())
+		b := newBrowser(Config{}, &self{}, newHealth(), &responder{})
 		b.timer = time.NewTimer(time.Hour)
 		defer b.timer.Stop()
 		began := time.Now()
@@ -35,7 +35,7 @@ func TestSchedule(t *testing.T) {
 
 func TestRefreshNeverPutsARoundOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBrowser(Config{}, &self{}, newHealth())
+		b := newBrowser(Config{}, &self{}, newHealth(), &responder{})
 		b.timer = time.NewTimer(time.Hour)
 		defer b.timer.Stop()
 		b.step = 9
@@ -55,7 +55,7 @@ func TestRefreshNeverPutsARoundOff(t *testing.T) {
 }
 
 func TestCurious(t *testing.T) {
-	b := newBrowser(Config{}, &self{}, newHealth())
+	b := newBrowser(Config{}, &self{}, newHealth(), &responder{})
 	now := time.Now()
 	if !b.curious("a", now) || b.curious("a", now.Add(time.Second)) || !b.curious("a", now.Add(wonderAgain)) {
 		t.Error("one instance is asked once in a while")
@@ -108,16 +108,16 @@ func TestQueriesRest(t *testing.T) {
 
 func TestHealth(t *testing.T) {
 	h := newHealth()
-	h.set(answering, nil)
+	h.set(announcing, nil)
 	if len(h.changed) != 0 {
 		t.Error("told that all is well, which it always was")
 	}
-	h.set(answering, ErrNoNetwork)
+	h.set(announcing, ErrNoNetwork)
 	h.set(hearing, ErrNoNetwork)
 	if got := h.String(); got != ErrNoNetwork.Error() || len(h.changed) != 1 {
 		t.Errorf("%q", got)
 	}
-	h.set(answering, errors.Join(errors.New("one"), errors.New("two")))
+	h.set(announcing, errors.Join(errors.New("one"), errors.New("two")))
 	h.set(hearing, nil)
 	if got := h.String(); got != "one; two" {
 		t.Errorf("%q", got)

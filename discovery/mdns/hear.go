@@ -1,12 +1,15 @@
 package mdns
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
@@ -14,12 +17,16 @@ import (
 )
 
 const (
-	readPerSecond  = 2000 // packets of anybody read from one socket; what the system cannot keep meanwhile is lost
-	heardPerSecond = 200  // announcements of our service believed on one socket; the rest is a flood
-	heardBurst     = 600
+	// Packets of anybody read from one socket. Beyond it the ear is deaf for a moment; what the system cannot keep meanwhile
+	// is lost, at no cost.
+	readPerSecond = 20_000
+	readBurst     = 4000
+	deafFor       = 50 * time.Millisecond
+	lookAround    = time.Second // between two looks at who floods
+	maxFails      = 16          // of reading, one after the other, before it is tried more slowly
 )
 
-// ear hears what others announce unasked on one link.
+// ear hears what others say and ask on one link.
 type ear struct{ conns []*net.UDPConn }
 
 func (e ear) shut() {
@@ -32,6 +39,7 @@ func (e ear) shut() {
 func (b *browser) listen(ctx context.Context, l link, wg *sync.WaitGroup) (ear, error) {
 	var e ear
 	var last error
+	limit := rate.NewLimiter(answersPerSecond, answersBurst)
 	for _, v6 := range []bool{false, true} {
 		if len(l.addresses(v6)) == 0 {
 			continue
@@ -42,7 +50,8 @@ func (b *browser) listen(ctx context.Context, l link, wg *sync.WaitGroup) (ear, 
 			continue
 		}
 		e.conns = append(e.conns, conn)
-		wg.Go(func() { b.hear(ctx, conn, l, v6) })
+		m := &mouth{conn: conn, link: l, v6: v6, limit: limit, said: map[string]time.Time{}}
+		wg.Go(func() { b.hear(ctx, m) })
 	}
 	if len(e.conns) == 0 && last != nil {
 		return ear{}, fmt.Errorf("listen: %w", last)
@@ -50,41 +59,74 @@ func (b *browser) listen(ctx context.Context, l link, wg *sync.WaitGroup) (ear, 
 	return e, nil
 }
 
-// hear reads until conn is closed. Only packets that may speak of us are parsed, and only so many.
-func (b *browser) hear(ctx context.Context, conn *net.UDPConn, l link, v6 bool) {
-	pace := rate.NewLimiter(readPerSecond, readPerSecond)
-	limit := rate.NewLimiter(heardPerSecond, heardBurst)
-	mark := []byte(service[:len("_porchlight")])
-	read1 := reader(conn, v6)
+// hear reads until the socket is closed. Only packets that concern us are parsed, and only so many of each sender.
+func (b *browser) hear(ctx context.Context, m *mouth) {
+	pace := rate.NewLimiter(readPerSecond, readBurst)
+	who := newAccounts(m.link.loopback())
+	each := int64(1) // packets that one of no concern stands for
+	if sieve(m.conn, m.v6, nil) {
+		each = sampled
+	}
+	fails, looked := 0, time.Now()
+	read1 := reader(m.conn, m.v6)
 	buf := make([]byte, maxPacket)
 	for {
-		if pace.Tokens() < 1 {
-			b.floods.Add(1)
-			if pace.Wait(ctx) != nil {
+		now := time.Now()
+		if !pace.AllowN(now, 1) {
+			b.foreign.Add(floodLines)
+			if rest(ctx, deafFor); ctx.Err() != nil {
 				return
 			}
-		} else {
-			pace.Allow()
+			continue
+		}
+		if now.Sub(looked) >= lookAround {
+			if looked = now; who.flooders(now) {
+				sieve(m.conn, m.v6, slices.Collect(maps.Keys(who.refused)))
+			}
 		}
 		n, index, src, err := read1(buf)
-		if err != nil {
+		if errors.Is(err, net.ErrClosed) {
 			return
 		}
-		const response = 0x80
-		if n < headerLen || buf[2]&response == 0 || !bytes.Contains(buf[:n], mark) {
+		if err != nil { // Windows tells of packets that are too long, and of answers nobody was there for
+			if fails++; fails > maxFails {
+				rest(ctx, deafFor)
+			}
 			continue
 		}
+		fails = 0
 		// A socket of one link gets the multicast of every link another program joined; each is heard by its own ear.
-		if index != 0 && index != l.ifi.Index || src.Port() != mdnsPort || !l.near(src.Addr()) {
+		if index != 0 && index != m.link.ifi.Index || !m.link.near(src.Addr()) {
 			continue
 		}
-		b.believe(ctx, l, read(buf[:n], 0, l, src.Addr()), limit)
+		if _, floods := who.refused[src.Addr()]; floods || !concerns(buf[:n]) {
+			b.foreign.Add(each)
+			continue
+		}
+		b.take(ctx, m, buf[:n], src, who)
 	}
 }
 
-func (b *browser) believe(ctx context.Context, l link, r reading, limit *rate.Limiter) {
+// take acts on one packet that concerns us.
+func (b *browser) take(ctx context.Context, m *mouth, packet []byte, src netip.AddrPort, who *accounts) {
+	response := isResponse(packet)
+	if response && src.Port() != mdnsPort {
+		return
+	}
+	if !who.admit(src.Addr(), response, time.Now()) {
+		b.foreign.Add(1)
+		return
+	}
+	if response {
+		b.believe(ctx, m.link, src.Addr(), read(packet, 0, m.link, src.Addr()), who)
+	} else {
+		b.responder.answer(m, packet, src)
+	}
+}
+
+func (b *browser) believe(ctx context.Context, l link, src netip.Addr, r reading, who *accounts) {
 	for _, s := range r.sightings {
-		if b.self.is(s.Instance) || !limit.Allow() {
+		if b.self.is(s.Instance) || !who.believe(src, time.Now()) {
 			continue
 		}
 		if s.Gone {
@@ -92,7 +134,13 @@ func (b *browser) believe(ctx context.Context, l link, r reading, limit *rate.Li
 		}
 		b.tell(ctx, s)
 	}
-	b.wonder(l, r.partial)
+	var strange []string
+	for _, i := range r.partial {
+		if who.believe(src, time.Now()) {
+			strange = append(strange, i)
+		}
+	}
+	b.wonder(l, strange)
 }
 
 // reader returns a function that reads one packet, with its length, sender, and the index of the interface it came in on

@@ -1,12 +1,18 @@
 // Package mdns announces this device on the local network and reports the announcements of others.
 //
-// One service type, one instance per device, one random label per start. The announcer answers questions through one
-// responder of the library per network interface, says once by itself that it came or changed, and takes that back when
-// it leaves. The browser asks in two ways at once, directly and through the library, and hears what others say unasked.
+// One service type, one instance per device, one random label per start. The announcer says once by itself that it came
+// or changed, and takes that back when it leaves. The browser asks in two ways at once, directly and through the library,
+// and hears what others say and ask on one ear per link; the responder answers them.
 // Whoever comes new asks at once and so finds everybody; the others learn of it from its announcement.
 //
-//	watch ──interfaces, sleep──► Service.Run ──┬──► announcer ──► one responder per link, announcements, goodbye
-//	                                           └──► browser ────► rounds of questions, one ear per link and family
+//	watch ──interfaces, sleep──► Service.Run ──┬──► announcer ──► announcements, goodbye
+//	                                           └──► browser ────► rounds of questions
+//	port 5353 ──► sieve ──► ear ──► accounts ──┬──► sightings
+//	                                           └──► responder
+//
+// Port 5353 is everybody's, and floods on it must cost next to nothing and hide nobody. What cannot concern us is thrown
+// away by the system (sieve) or by a look at its bytes (concerns); what does has a limit for each sender (accounts), for
+// all together, and for what is made of it.
 //
 // Everything it reports comes from packets anybody could have sent. A [discovery.Sighting] is a reason to dial, never a fact.
 //
@@ -14,8 +20,7 @@
 // RFC 6762 (multicast DNS) and RFC 6763 (services in it) are the law; where the library departs from them, the rule here
 // that works round it says so.
 //
-// With [Config.Loopback] several programs on one machine find each other over 127.0.0.1 without any network. On Windows
-// the library's responder hears no questions of its own machine: there only who came first sees the other.
+// With [Config.Loopback] several programs on one machine find each other over 127.0.0.1 without any network.
 package mdns
 
 import (
@@ -84,8 +89,9 @@ func New(cfg Config) *Service {
 		cfg.Record.Instance = NewLabel()
 	}
 	s := &Service{cfg: cfg, self: &self{record: cfg.Record}, health: newHealth(), look: make(chan struct{}, 1)}
-	s.announcer = newAnnouncer(cfg.Log, s.self, s.health)
-	s.browser = newBrowser(cfg, s.self, s.health)
+	r := &responder{log: cfg.Log, self: s.self}
+	s.announcer = newAnnouncer(cfg.Log, s.self, s.health, r)
+	s.browser = newBrowser(cfg, s.self, s.health, r)
 	return s
 }
 
@@ -180,14 +186,13 @@ type health struct {
 	changed chan struct{}
 
 	mu    sync.Mutex // guards the fields below
-	parts [3]error
+	parts [2]error
 	text  string
 }
 
 // The parts of health.
 const (
-	answering = iota
-	announcing
+	announcing = iota
 	hearing
 )
 

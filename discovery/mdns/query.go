@@ -16,7 +16,7 @@ const (
 	queryFor    = 1200 * time.Millisecond
 	queryBuffer = 4096 // the library drops what finds no room
 	queryRest   = time.Minute
-	floodLines  = 2000 // packets the library complains of in one query
+	floodLines  = 2000 // packets in one query that are none of our business, or that the library complains of
 	floodLook   = 50 * time.Millisecond
 )
 
@@ -101,7 +101,7 @@ func (b *browser) queryOnce(ctx context.Context, l link, v6 bool) error {
 // guard ends a query that meets a flood, for the library would answer every broken record with a packet of its own.
 // Cancelled, it closes its sockets at once, though it returns only later. guard reports whether it had to.
 func (b *browser) guard(ctx context.Context, cancel func(), l *lines) bool {
-	before := b.floods.Load()
+	before := b.foreign.Load()
 	tick := time.NewTicker(floodLook)
 	defer tick.Stop()
 	for {
@@ -109,7 +109,7 @@ func (b *browser) guard(ctx context.Context, cancel func(), l *lines) bool {
 		case <-ctx.Done():
 			return false
 		case <-tick.C:
-			if b.floods.Load() > before || l.n.Load() > floodLines {
+			if b.foreign.Load()-before > floodLines || l.n.Load() > floodLines {
 				cancel()
 				return true
 			}

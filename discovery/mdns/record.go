@@ -44,6 +44,7 @@ type Record struct {
 	Workgroup string // the open one
 	IDPrefix  string // see IDPrefix
 	Flags     Flags
+	Newer     bool         // it is of a later version than this; only what can be read of it is here
 	Addresses []netip.Addr // without link-local IPv6, which means nothing without a zone. Filled in per interface, whatever is given.
 }
 
@@ -119,6 +120,7 @@ func list(addrs []netip.Addr, limit int) string {
 }
 
 // ParseTXT reads what a neighbour announced. It takes nothing but well-formed records of version 1; unknown keys are ignored.
+// Of a later version it takes what is as in version 1, so that somebody can be told who runs it.
 func ParseTXT(txt []string) (Record, error) {
 	total := 0
 	for _, s := range txt {
@@ -128,6 +130,7 @@ func ParseTXT(txt []string) (Record, error) {
 		return Record{}, fmt.Errorf("%w: %d bytes in %d strings", ErrTXT, total, len(txt))
 	}
 	var r Record
+	var odd error
 	seen := map[string]bool{}
 	for _, s := range txt {
 		key, value, _ := strings.Cut(s, "=")
@@ -137,8 +140,11 @@ func ParseTXT(txt []string) (Record, error) {
 		}
 		seen[key] = true
 		if err := r.take(key, value); err != nil {
-			return Record{}, err
+			odd = err
 		}
+	}
+	if odd != nil && !r.Newer {
+		return Record{}, odd
 	}
 	if !seen["v"] {
 		return Record{}, fmt.Errorf("%w: no version", ErrTXT)
@@ -149,9 +155,11 @@ func ParseTXT(txt []string) (Record, error) {
 func (r *Record) take(key, value string) (err error) {
 	switch key {
 	case "v":
-		if value != "1" {
-			err = fmt.Errorf("%w: another version", ErrTXT)
+		n, bad := strconv.ParseUint(value, 10, 16)
+		if bad != nil || n == 0 {
+			err = fmt.Errorf("%w: no version", ErrTXT)
 		}
+		r.Newer = n > 1
 	case "f":
 		var n uint64
 		if n, err = strconv.ParseUint(value, 16, 8); err != nil {

@@ -2,6 +2,7 @@ package mdns
 
 import (
 	"net/netip"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -76,7 +77,8 @@ func TestParseTXTRefuses(t *testing.T) {
 		{"nothing", nil},
 		{"an empty string", []string{""}},
 		{"no version", []string{"n=x"}},
-		{"another version", []string{"v=2"}},
+		{"no number for a version", []string{"v=two"}},
+		{"a version before the first", []string{"v=0"}},
 		{"a version said twice", []string{"v=1", "V=1"}},
 		{"too much", []string{"v=1", "x=" + strings.Repeat("a", 395)}},
 		{"too many", append(make([]string, maxStrings), "v=1")},
@@ -102,6 +104,29 @@ func TestParseTXTRefuses(t *testing.T) {
 	}
 	if r, err := ParseTXT([]string{"V=1", "t=aaaa", "j=27", "later", "N=x"}); err != nil || r.Name != "x" {
 		t.Errorf("reserved and unknown keys: %+v, %v", r, err)
+	}
+}
+
+// TestParseTXTOfALaterVersion: who it is, is told as far as it is said as today; nothing odd gets through.
+func TestParseTXTOfALaterVersion(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		txt  []string
+		want Record
+	}{
+		{"the version alone", []string{"v=2"}, Record{}},
+		{"all as today", []string{"v=2", "n=bo", "w=HOME", "d=NQC4YIA6B7NW5T", "a=10.0.0.1"},
+			Record{Name: "bo", Workgroup: "HOME", IDPrefix: "NQC4YIA6B7NW5T", Addresses: []netip.Addr{netip.MustParseAddr("10.0.0.1")}}},
+		{"the rest otherwise", []string{"n=a%E2%80%AE", "f=many", "d=somebody", "a=here", "w=HOME", "v=65535"}, Record{Workgroup: "HOME"}},
+	} {
+		got, err := ParseTXT(tt.txt)
+		tt.want.Newer = true
+		if err != nil || !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("%s: %+v, %v", tt.name, got, err)
+		}
+	}
+	if r, err := ParseTXT([]string{"v=2", "n=\x80"}); err == nil {
+		t.Errorf("bytes that are no text were taken: %+v", r)
 	}
 }
 
@@ -164,6 +189,7 @@ func FuzzParseTXT(f *testing.F) {
 			}
 		}
 		back, err := ParseTXT(r.TXT())
+		r.Newer = false // what is written is of this version
 		if diff := cmp.Diff(r, back, cmpopts.EquateComparable(netip.Addr{}), cmpopts.EquateEmpty()); err != nil || diff != "" {
 			t.Errorf("%v %s", err, diff)
 		}

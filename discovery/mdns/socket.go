@@ -60,6 +60,7 @@ func join(l link, v6 bool) (*net.UDPConn, error) {
 		return nil, fmt.Errorf("join on %s: %w", l.ifi.Name, err)
 	}
 	carry(conn, v6) // that it leaves by this link is set already
+	joinedOnly(conn, v6)
 	return conn, nil
 }
 

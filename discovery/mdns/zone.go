@@ -7,38 +7,21 @@ import (
 	"strings"
 
 	"github.com/miekg/dns"
-	"golang.org/x/time/rate"
 )
 
-const (
-	answersPerSecond = 20
-	answersBurst     = 40
-	cacheFlush       = 1 << 15 // "forget what you knew of this name", RFC 6762 §10.2: only in multicast, never in an answer to one asker
-)
+const cacheFlush = 1 << 15 // "forget what you knew of this name", RFC 6762 §10.2
 
-// zone answers questions about this device on one link. The library calls it from several goroutines, and does not say
-// who asked or where: on Linux the zone of every link is asked every question, hence addresses of its own link only.
+// zone is a Zone of the library: the records of this device on one link.
 type zone struct {
 	self  *self
 	addrs []netip.Addr // of the link, best first
-	limit *rate.Limiter
-	asked func() // a question came that a multicast program may have asked
 }
 
-func newZone(s *self, addrs []netip.Addr, asked func()) *zone {
-	return &zone{self: s, addrs: addrs, limit: rate.NewLimiter(answersPerSecond, answersBurst), asked: asked}
-}
+func newZone(s *self, addrs []netip.Addr) *zone { return &zone{self: s, addrs: addrs} }
 
-// Records answers q, or stays silent. It answers nobody when too many ask: the question may have a forged sender.
+// Records answers q, or stays silent.
 func (z *zone) Records(q dns.Question) []dns.RR {
-	rrs := answers{record: z.self.now(), addrs: z.addrs, class: dns.ClassINET}.to(q)
-	if len(rrs) == 0 || !z.limit.Allow() {
-		return nil
-	}
-	if q.Qclass&cacheFlush == 0 && strings.EqualFold(q.Name, service) {
-		z.asked()
-	}
-	return rrs
+	return answers{record: z.self.now(), addrs: z.addrs, class: dns.ClassINET}.to(q)
 }
 
 // answers builds the records of one device. The library keeps only the last address of each family and the last

@@ -15,6 +15,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"porchlight/discovery"
 )
 
@@ -56,6 +58,8 @@ type Roster struct {
 	candidates map[string]*candidate        // by instance label
 	dialed     map[netip.AddrPort]*attempts // rate limits of unproven targets
 	gossiped   map[netip.AddrPort]time.Time // not dialled again until then because of gossip
+	doors      *doors
+	forgives   *rate.Limiter
 }
 
 // entry is a proven device.
@@ -89,7 +93,7 @@ func New(cfg Config) *Roster {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Roster{cfg: cfg, known: map[discovery.DeviceID]*entry{}, candidates: map[string]*candidate{}, dialed: map[netip.AddrPort]*attempts{},
-		gossiped: map[netip.AddrPort]time.Time{}}
+		gossiped: map[netip.AddrPort]time.Time{}, doors: newDoors(), forgives: rate.NewLimiter(rate.Every(forgiveEvery), forgivesAll)}
 }
 
 // Load reads the devices of earlier runs, all of them offline.
@@ -238,3 +242,11 @@ func (r *Roster) put(p discovery.Peer) {
 
 // prefix is what an announcement shows of an ID.
 func prefix(id discovery.DeviceID) string { return strings.ReplaceAll(id.String(), "-", "")[:14] }
+
+// SetSelf says that this device has another ID from now on.
+func (r *Roster) SetSelf(id discovery.DeviceID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.cfg.Self = id
+	delete(r.known, id)
+}

@@ -78,7 +78,7 @@ func TestSightingsNeverChangeWhatIsKept(t *testing.T) {
 func TestCandidate(t *testing.T) {
 	c := newClock(t)
 	s := seen("bbbbbbbbbbbbbbbb", "Bob-PC", "10.0.0.2:47470")
-	s.IDPrefix = prefix(device(2))
+	s.IDPrefix, s.From = prefix(device(2)), s.Addresses[0].Addr()
 	target, dial := c.See(s)
 	if !dial || target.Known || !target.ID.IsZero() || len(target.Addresses) != 1 {
 		t.Fatalf("%+v, %v", target, dial)
@@ -143,9 +143,13 @@ func TestFlood(t *testing.T) {
 func TestFloodHidesNobody(t *testing.T) {
 	c := newClock(t)
 	for i := range 2500 { // many doors
-		c.See(seen(fmt.Sprintf("%016d", i), "x", fmt.Sprintf("10.0.%d.%d:47470", 1+i/200, 1+i%200)))
+		s := seen(fmt.Sprintf("%016d", i), "x", fmt.Sprintf("10.0.%d.%d:47470", 1+i/200, 1+i%200))
+		s.From = netip.MustParseAddr("10.1.0.66")
+		c.See(s)
 	}
-	if _, dial := c.See(seen("ffffffffffffffff", "Fred", "10.1.0.3:47470")); !dial {
+	fred := seen("ffffffffffffffff", "Fred", "10.1.0.3:47470")
+	fred.From = fred.Addresses[0].Addr()
+	if _, dial := c.See(fred); !dial {
 		t.Error("who comes after a flood is not dialled")
 	}
 	for i := range 100 { // one door, said to be many devices'

@@ -45,22 +45,29 @@ func (r *Roster) see(s discovery.Sighting) (t Target, dial, changed bool) {
 		if s.Gone {
 			return Target{}, false, r.dropCandidate(s.Instance) // only its own event stream says that a known device left
 		}
-		e.hints = merge(s.Addresses, e.hints)
+		e.hints = merge(r.credible(s, e.peer.ID, func(a netip.AddrPort) bool {
+			return slices.Contains(e.peer.Addresses, a) || slices.Contains(e.hints, a)
+		}), e.hints)
 		if s.Instance != "" {
 			changed = r.note(s, true)
 		}
-		return Target{ID: e.peer.ID, Known: true, Addresses: r.addresses(e)}, e.peer.State != discovery.Online, changed
+		t = Target{ID: e.peer.ID, Known: true, Addresses: r.dialable(e)}
+		return t, e.peer.State != discovery.Online && len(t.Addresses) > 0, changed
 	}
 	if s.Gone {
 		return Target{}, false, r.dropCandidate(s.Instance)
 	}
 	if s.Instance != "" {
+		if r.claims(s) >= maxClaims {
+			return Target{}, false, false
+		}
 		changed = r.note(s, false)
 	}
+	s.Addresses = r.credible(s, s.ID, func(a netip.AddrPort) bool { return r.dialed[a] != nil && !r.doors.has(a) })
 	if s.Source == discovery.FromGossip {
 		s.Addresses = r.untried(s.Addresses, s.At)
 	}
-	if s.Addresses = r.due(s.Addresses, s.At); len(s.Addresses) == 0 {
+	if s.Addresses = r.due(s, s.Addresses); len(s.Addresses) == 0 {
 		return Target{}, false, changed
 	}
 	return Target{ID: s.ID, Addresses: s.Addresses}, true, changed
@@ -104,6 +111,20 @@ func (r *Roster) note(s discovery.Sighting, proven bool) bool {
 	return shown && (c.proven || s.Name != old.Name || s.Workgroup != old.Workgroup)
 }
 
+// claims counts the unproven candidates that the sender of a new one has announced. On the loopback interface all have the
+// same.
+func (r *Roster) claims(s discovery.Sighting) (n int) {
+	if r.candidates[s.Instance] != nil || !s.From.IsValid() || s.From.IsLoopback() {
+		return 0
+	}
+	for _, c := range r.candidates {
+		if !c.proven && c.sighting.From == s.From {
+			n++
+		}
+	}
+	return n
+}
+
 func (r *Roster) dropCandidate(instance string) bool {
 	c := r.candidates[instance]
 	delete(r.candidates, instance)
@@ -137,12 +158,27 @@ func (r *Roster) expire(now time.Time) (changed bool) {
 			delete(r.gossiped, k)
 		}
 	}
+	r.doors.expire(now)
 	return changed
 }
 
+// Knock says what to dial because somebody announces the identity of this device itself: a copy of it, or a liar.
+func (r *Roster) Knock(s discovery.Sighting) (Target, bool) {
+	if s.At.IsZero() {
+		s.At = r.cfg.Now()
+	}
+	s.Addresses = usable(s.Addresses, s.Source)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s.Addresses = r.due(s, r.credible(s, r.cfg.Self, func(netip.AddrPort) bool { return false }))
+	return Target{Addresses: s.Addresses}, len(s.Addresses) > 0
+}
+
 // due returns the addresses of an unproven target that may be dialled now: at once, then after 2, 4 … 60 s. It counts
-// addresses, since an announcement can invent everything else anew.
-func (r *Roster) due(in []netip.AddrPort, now time.Time) (out []netip.AddrPort) {
+// addresses, since an announcement can invent everything else anew. One that its sender does not have itself is not due
+// again before it is known how the last time ended.
+func (r *Roster) due(s discovery.Sighting, in []netip.AddrPort) (out []netip.AddrPort) {
+	now := s.At
 	for _, addr := range in {
 		a := r.dialed[addr]
 		if a == nil {
@@ -156,7 +192,9 @@ func (r *Roster) due(in []netip.AddrPort, now time.Time) (out []netip.AddrPort) 
 			continue
 		}
 		a.n++
-		a.next = now.Add(min(time.Second<<min(a.n, 6), time.Minute))
+		if a.next = now.Add(min(time.Second<<min(a.n, 6), time.Minute)); s.Source == discovery.FromMDNS && addr.Addr() != s.From {
+			a.next = now.Add(time.Minute)
+		}
 		out = append(out, addr)
 	}
 	return out
@@ -223,6 +261,8 @@ func (r *Roster) Prove(p Proof) (fresh bool) {
 		q.Addresses = merge([]netip.AddrPort{p.Address}, q.Addresses)
 	} else if p.Address.IsValid() {
 		e.hints = merge([]netip.AddrPort{p.Address}, e.hints)
+		r.doors.unbar(door{at: p.Address}) // it says so itself
+		r.doors.unbar(door{p.Address, p.ID})
 	}
 	for _, c := range r.candidates { // it is no candidate any more
 		c.proven = c.proven || c.sighting.IDPrefix == prefix(p.ID)

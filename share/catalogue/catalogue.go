@@ -269,16 +269,10 @@ func (c *Catalogue) Tree(id share.ID) (*safefs.Tree, error) {
 	return tree, nil
 }
 
-// open opens the folder of a share, and checks again that it may be one: links and Porchlight's own folders may lie elsewhere since it was added.
+// open opens the folder of a share, and has it checked again, now and whenever another folder lies there, that it may be one:
+// links and Porchlight's own folders may lie elsewhere since it was added.
 func (c *Catalogue) open(s share.Share) (*safefs.Tree, error) {
-	tree, err := safefs.OpenTree(s.Path)
-	if err != nil {
-		return nil, err
-	}
-	if err := safefs.CheckShareable(s.Path, c.cfg.Own); err != nil {
-		return nil, errors.Join(err, tree.Close())
-	}
-	return tree, nil
+	return safefs.OpenChecked(s.Path, func(dir string) error { return safefs.CheckShareable(dir, c.cfg.Own) })
 }
 
 // Close closes all folders. The list can still be read.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -119,6 +120,62 @@ func TestBecameUnshareable(t *testing.T) {
 	if _, err := c.Tree(s.ID); !errors.Is(err, safefs.ErrNotShareable) || !c.Offers()[0].Away {
 		t.Errorf("tree: %v", err)
 	}
+}
+
+// TestExchanged: the shared folder is exchanged for others while it is served, at last for a link to what may not be shared.
+func TestExchanged(t *testing.T) {
+	own := folder(t, "config")
+	must(t, os.WriteFile(filepath.Join(own, "key"), []byte("secret"), 0o600))
+	dir := folder(t, "music")
+	must(t, os.WriteFile(filepath.Join(dir, "key"), []byte("first"), 0o644))
+	c := New(Config{Own: []string{own}})
+	s := added(t, c, dir, "")
+	tree, err := c.Tree(s.ID)
+	must(t, err)
+	read := func() string {
+		f, err := tree.Open("key")
+		if err != nil {
+			if !errors.Is(err, safefs.ErrGone) {
+				t.Error(err)
+			}
+			return "gone"
+		}
+		defer f.Close()
+		b, err := io.ReadAll(io.NewSectionReader(f, 0, 16))
+		must(t, err)
+		return string(b)
+	}
+	reads := func(want string) {
+		t.Helper()
+		for end := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+			got, away := read(), c.Offers()[0].Away
+			if got == "secret" {
+				t.Fatal("what may not be shared was read")
+			}
+			if got == want && away == (want == "gone") {
+				return
+			}
+			if time.Now().After(end) {
+				t.Fatalf("reads %q, away is %v; want %q", got, away, want)
+			}
+		}
+	}
+	reads("first")
+	must(t, os.Rename(dir, dir+"1"))
+	reads("gone")
+	must(t, os.Mkdir(dir, 0o755))
+	must(t, os.WriteFile(filepath.Join(dir, "key"), []byte("second"), 0o644))
+	reads("second")
+	must(t, os.RemoveAll(dir))
+	must(t, os.Symlink(own, dir))
+	reads("gone")
+	if _, err := tree.Open("key"); !errors.Is(err, safefs.ErrNotShareable) {
+		t.Errorf("a link to what may not be shared: %v", err)
+	}
+	must(t, os.Remove(dir))
+	must(t, os.Symlink(dir+"1", dir))
+	reads("first")
+	must(t, c.Close())
 }
 
 func TestAwayAndBack(t *testing.T) {

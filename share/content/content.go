@@ -31,6 +31,18 @@ type Hash [32]byte
 // String returns 64 hexadecimal digits.
 func (h Hash) String() string { return hex.EncodeToString(h[:]) }
 
+// ParseHash reads what String wrote.
+func ParseHash(s string) (Hash, error) {
+	var h Hash
+	if len(s) != 2*len(h) {
+		return Hash{}, fmt.Errorf("hash of %d digits", len(s))
+	}
+	if _, err := hex.Decode(h[:], []byte(s)); err != nil {
+		return Hash{}, fmt.Errorf("hash: %w", err)
+	}
+	return h, nil
+}
+
 // ErrLayer says that a layer does not belong to its root and size.
 var ErrLayer = errors.New("piece layer does not fit its root")
 

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"porchlight/share"
@@ -24,6 +25,7 @@ type Dest struct {
 	root    *os.Root
 	fold    bool
 	strict  bool
+	last    rune // the last letter that names may have
 	maxName int
 	maxFile int64
 
@@ -41,7 +43,8 @@ func OpenDest(dir string) (*Dest, error) {
 	return ReopenDest(dir)
 }
 
-// ReopenDest is OpenDest for a folder that was there before: where it is missing, because its drive is, the error is ErrGone and nothing is made in its place.
+// ReopenDest is OpenDest for a folder that was there before: where it is missing, because its drive is, or where its drive does not answer
+// any more, the error is ErrGone and nothing is made in its place.
 func ReopenDest(dir string) (*Dest, error) {
 	root, err := os.OpenRoot(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -53,6 +56,9 @@ func ReopenDest(dir string) (*Dest, error) {
 	d := &Dest{dir: filepath.Clean(dir), root: root, folders: map[string]*lru.Element{}}
 	if err := d.probe(); err != nil {
 		root.Close()
+		if isLost(err) {
+			err = fmt.Errorf("%w: %w", ErrGone, err)
+		}
 		return nil, fmt.Errorf("try the target folder: %w", diskError(err))
 	}
 	return d, nil
@@ -89,7 +95,11 @@ func (d *Dest) MaxFile() int64 { return d.maxFile }
 func (d *Dest) FoldsCase() bool { return d.fold }
 
 // Names returns the rules for names here.
-func (d *Dest) Names() *Names { return NewNames(d.strict, d.fold, d.maxName) }
+func (d *Dest) Names() *Names {
+	n := NewNames(d.strict, d.fold, d.maxName)
+	n.last = d.last
+	return n
+}
 
 // Folder is one folder below a Dest, open. Safe for concurrent use.
 type Folder struct {
@@ -144,7 +154,7 @@ func (d *Dest) MakeFolder(parent, name string) (fresh bool, err error) {
 		return true, nil
 	}
 	if !errors.Is(err, fs.ErrExist) {
-		return false, fmt.Errorf("make folder: %w", diskError(err))
+		return false, fmt.Errorf("make folder: %w", nameError(name, err))
 	}
 	info, err := up.root.Lstat(name)
 	if err != nil {
@@ -208,10 +218,18 @@ func (f *Folder) child(name string) (*os.Root, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open folder: %w", diskError(err))
 	}
+	return enter(f.root, name, info)
+}
+
+// enter opens the folder name of up, which info describes; a link or something else in its place is fs.ErrExist.
+func enter(up *os.Root, name string, info fs.FileInfo) (*os.Root, error) {
 	if !plainDir(info) {
 		return nil, fmt.Errorf("%w: not a folder", fs.ErrExist)
 	}
-	r, err := f.root.OpenRoot(name)
+	r, err := up.OpenRoot(name)
+	if errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.ENOTDIR) || err != nil && strings.Contains(err.Error(), "path escapes from parent") {
+		return nil, fmt.Errorf("%w: the folder was exchanged: %w", fs.ErrExist, err) // os.Root has no name for the last one
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open folder: %w", err)
 	}
@@ -333,8 +351,16 @@ func (f *Folder) Version(name string) (share.Version, bool) {
 	return e.Version, err == nil && e.Kind == share.File
 }
 
-// DiskError names what an error of a file opened here means: it wraps ErrFull, ErrTooLarge or ErrName where it is one of these.
+// DiskError names what an error of a file opened here means: it wraps ErrFull, ErrTooLarge, ErrName or ErrReadOnly where it is one of these.
 func DiskError(err error) error { return diskError(err) }
+
+// nameError is diskError for a call that gave a name: some file systems refuse letters they have no code for, each in its own words.
+func nameError(name string, err error) error {
+	if !isASCII(name) && (errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOENT)) {
+		return fmt.Errorf("%w: %w", ErrName, err)
+	}
+	return diskError(err)
+}
 
 // diskError names the errors a caller decides by.
 func diskError(err error) error {
@@ -347,6 +373,8 @@ func diskError(err error) error {
 		return fmt.Errorf("%w: %w", ErrTooLarge, err)
 	case isBadName(err):
 		return fmt.Errorf("%w: %w", ErrName, err)
+	case isReadOnly(err):
+		return fmt.Errorf("%w: %w", ErrReadOnly, err)
 	}
 	return err
 }

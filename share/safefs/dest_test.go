@@ -78,37 +78,6 @@ func TestPublishKeepsWhatIsThere(t *testing.T) {
 	}
 }
 
-// TestOtherWaysToPublish are those of disks that lack the first way.
-func TestOtherWaysToPublish(t *testing.T) {
-	d, p := openDest(t)
-	f, err := d.Folder("sub")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Release()
-	place := func(p *Part, name string, to *Folder, final string) error {
-		return placePublish(d.root, partsDir+"/"+p.id.String()+"/"+name, to.rel+"/"+final)
-	}
-	for i, way := range []func(*Part, string, *Folder, string) error{linkPublish, place} {
-		name, final := "w"+strconv.Itoa(i), "f"+strconv.Itoa(i)
-		if err := p.Put(name, []byte("whole"), when); err != nil {
-			t.Fatal(err)
-		}
-		if err := way(p, name, f, final); err != nil {
-			t.Fatal(err)
-		}
-		if err := p.Put(name, []byte("second"), when); err != nil {
-			t.Fatal(err)
-		}
-		if err := way(p, name, f, final); !errors.Is(err, fs.ErrExist) {
-			t.Errorf("way %d replaces: %v", i, err)
-		}
-		if got, _ := os.ReadFile(f.Path(final)); string(got) != "whole" {
-			t.Errorf("way %d left %q", i, got)
-		}
-	}
-}
-
 func TestDestFollowsNoLink(t *testing.T) {
 	d, p := openDest(t)
 	outside := t.TempDir()

@@ -20,6 +20,7 @@ var (
 	ErrFull         = errors.New("no space left on the disk")
 	ErrTooLarge     = errors.New("larger than the disk can hold in one file")
 	ErrName         = errors.New("no usable name on this disk")
+	ErrReadOnly     = errors.New("the disk can only be read")
 )
 
 // gone makes ErrGone of everything that means "not there" or "not by rule"; the rest stays what it is, a disk in trouble.

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"os"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -26,6 +28,15 @@ func (a *anchor) below(dir int, p string, flags int) (int, error) {
 		return a.walkBelow(dir, share.Path(p), flags)
 	}
 	return fd, err
+}
+
+// where is the path of the folder that is open, whatever lies at the path it was opened by; "" if nobody knows.
+func (a *anchor) where() string {
+	path, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(a.fd))
+	if err != nil || !strings.HasPrefix(path, "/") || !a.still(path) {
+		return ""
+	}
+	return path
 }
 
 // crosses reports whether the folder name is where another volume begins.

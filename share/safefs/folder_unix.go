@@ -20,6 +20,7 @@ type anchor struct {
 	fd      int
 	dev     uint64
 	ino     uint64
+	owner   uint32 // of the folder
 	volume  volume
 	top     bool // it is the root of a mounted volume
 	checked time.Time
@@ -38,7 +39,7 @@ func openAnchor(dir string) (*anchor, error) {
 		unix.Close(fd)
 		return nil, err
 	}
-	a := &anchor{fd: fd, dev: uint64(st.Dev), ino: st.Ino}
+	a := &anchor{fd: fd, dev: uint64(st.Dev), ino: st.Ino, owner: st.Uid}
 	a.volume = volumeOf(fd, a.dev)
 	if a.volume.loose {
 		a.volume.dir = dir
@@ -89,11 +90,21 @@ func (a *anchor) statAt(fd int, name string) (meta, error) {
 	if err := unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return meta{}, err
 	}
-	m := metaOf(&st)
+	m := a.judge(&st)
 	if m.kind == share.Dir && a.crosses(fd, name, uint64(st.Dev)) {
 		m.kind, m.reason = share.Other, ReasonMount
 	}
 	return m, nil
+}
+
+// judge is metaOf by the rules of the share. A file with several names is only read if it belongs to this user or to whom the shared folder belongs:
+// whoever else may write there could have given a second name to a file that lies elsewhere.
+func (a *anchor) judge(st *unix.Stat_t) meta {
+	m := metaOf(st)
+	if m.kind == share.File && st.Nlink > 1 && st.Uid != a.owner && int(st.Uid) != os.Geteuid() {
+		m.kind, m.reason = share.Other, ReasonAccess
+	}
+	return m
 }
 
 // open opens a regular file: first its type by name, then the file, then the type of what was opened.
@@ -119,7 +130,7 @@ func (a *anchor) open(p share.Path) (*os.File, meta, error) {
 	}
 	var st unix.Stat_t
 	err = unix.Fstat(fd, &st)
-	if m = metaOf(&st); err == nil && m.kind != share.File {
+	if m = a.judge(&st); err == nil && m.kind != share.File {
 		err = fmt.Errorf("%w: not a file", ErrGone)
 	}
 	if err == nil { // reads of a regular file never wait for anybody; without the flag Go does not try to poll it
@@ -170,11 +181,19 @@ type folder struct {
 }
 
 func (a *anchor) folder(p share.Path) (*folder, error) {
-	name := string(p)
-	if p == "" {
+	name, in := string(p), a.fd
+	switch {
+	case p == "":
 		name = "."
+	case len(p) == share.MaxPath: // with the zero behind it, one more than the system takes at once
+		dir, done, err := a.parent(p)
+		if err != nil {
+			return nil, err
+		}
+		defer done()
+		name, in = p.Base(), dir
 	}
-	fd, err := a.below(a.fd, name, openFlags|unix.O_DIRECTORY)
+	fd, err := a.below(in, name, openFlags|unix.O_DIRECTORY)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -19,6 +20,7 @@ type Names struct {
 	strict bool // the rules of Windows and of the FAT family
 	fold   bool // the disk takes "A" and "a" for one name
 	most   int  // bytes in one name
+	last   rune // no letter behind it has a code on the disk
 	caser  cases.Caser
 }
 
@@ -28,7 +30,7 @@ func NewNames(strict, fold bool, most int) *Names {
 	if most < 64 || most > share.MaxComponent {
 		most = share.MaxComponent
 	}
-	return &Names{strict: strict, fold: fold, most: most, caser: cases.Fold()}
+	return &Names{strict: strict, fold: fold, most: most, last: utf8.MaxRune, caser: cases.Fold()}
 }
 
 // Adapt returns the name under which name can be made on the disk; the same one if it can be kept. Any text is taken, even one that is no component of a path.
@@ -56,13 +58,22 @@ func (n *Names) Adapt(name string) (string, error) {
 	return s, nil
 }
 
-// Key is equal for two names of one folder that the disk takes, or people take, for the same.
+// Key is equal for two names of one folder that the disk takes, or people take, for the same. Disks that ignore case do it by tables of their own:
+// the key is that of the most generous one, so that a name too many is numbered rather than two made one.
 func (n *Names) Key(name string) string {
 	s := norm.NFC.String(name)
 	if n.fold {
-		s = norm.NFC.String(n.caser.String(s))
+		s = norm.NFC.String(n.caser.String(strings.Map(generous, s)))
 	}
 	return s
+}
+
+// generous drops what ext4 and HFS+ do not see in a name, and takes together what NTFS, FAT and exFAT do, which go by capital letters.
+func generous(r rune) rune {
+	if r >= 0x80 && unicode.In(r, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point) {
+		return -1
+	}
+	return unicode.ToLower(unicode.ToUpper(r))
 }
 
 // Numbered is the k-th name to try when name is taken: "photo.jpg", "photo (2).jpg", "photo (3).jpg".
@@ -78,7 +89,7 @@ func (n *Names) allowed(r rune) rune {
 	switch {
 	case r < 0x20 || r >= 0x7f && r < 0xa0 || r == '/' || r == '\\',
 		r >= 0x202A && r <= 0x202E || r >= 0x2066 && r <= 0x2069 || r == 0xFEFF,
-		n.strict && strings.ContainsRune(`<>:"|?*`, r):
+		n.strict && strings.ContainsRune(`<>:"|?*`, r), r > n.last:
 		return '_'
 	}
 	return r

@@ -1,10 +1,12 @@
 package safefs
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"time"
@@ -27,22 +29,15 @@ type Part struct {
 
 // Part opens the private folder of a pull, making it if it is not there. The caller closes it.
 func (d *Dest) Part(id PartID) (*Part, error) {
-	name := partsDir + "/" + id.String()
-	err := d.root.Mkdir(name, 0o700)
-	for range 3 { // another pull that ended may have removed the empty folder above
-		if !errors.Is(err, fs.ErrNotExist) {
+	p := &Part{dest: d, id: id}
+	var err error
+	for range 3 { // another pull that ended may remove the empty folder above meanwhile
+		if p.root, err = d.partRoot(id.String()); !errors.Is(err, fs.ErrNotExist) {
 			break
 		}
-		if err = d.makeParts(); err == nil {
-			err = d.root.Mkdir(name, 0o700)
-		}
 	}
-	if err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("make the part folder: %w", diskError(err))
-	}
-	p := &Part{dest: d, id: id}
-	if p.root, err = d.root.OpenRoot(name); err != nil {
-		return nil, fmt.Errorf("open the part folder: %w", err)
+	if err != nil {
+		return nil, fmt.Errorf("open the part folder: %w", diskError(err))
 	}
 	if p.dir, err = p.root.Open("."); err != nil {
 		p.root.Close()
@@ -51,9 +46,34 @@ func (d *Dest) Part(id PartID) (*Part, error) {
 	return p, nil
 }
 
+// partRoot makes and opens a folder in the private one. A link in the place of either is refused: what it leads to would be swept.
+func (d *Dest) partRoot(name string) (*os.Root, error) {
+	if err := d.makeParts(); err != nil {
+		return nil, err
+	}
+	parts, err := d.parts()
+	if err != nil {
+		return nil, err
+	}
+	defer parts.Close()
+	if err := parts.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	info, err := parts.Lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	return enter(parts, name, info)
+}
+
 // DropPart removes the private folder of a pull with all in it. Not an error if there is none.
 func (d *Dest) DropPart(id PartID) error {
-	if err := d.root.RemoveAll(partsDir + "/" + id.String()); err != nil {
+	parts, err := d.parts()
+	if err == nil {
+		err = parts.RemoveAll(id.String())
+		parts.Close()
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove the part folder: %w", err)
 	}
 	_ = d.root.Remove(partsDir) // fails, rightly, while another pull has its folder there
@@ -160,9 +180,10 @@ func (p *Part) Seal(f *os.File, name string, mtime time.Time) error {
 
 // setTime sets the time of change; a disk that cannot hold it gets the nearest it can.
 func (p *Part) setTime(name string, t time.Time) error {
-	err := p.root.Chtimes(name, time.Time{}, t)
+	now := time.Now() // some file systems do not hear of one time without the other
+	err := p.root.Chtimes(name, now, t)
 	if err != nil {
-		err = p.root.Chtimes(name, time.Time{}, clampTime(t))
+		err = p.root.Chtimes(name, now, clampTime(t))
 	}
 	return err
 }
@@ -179,11 +200,38 @@ func (p *Part) Sync(names []string) error {
 // Only a file that Sync has returned for may be published.
 func (p *Part) Publish(name string, to *Folder, final string) error {
 	if err := publish(p, name, to, final); err != nil {
-		return fmt.Errorf("publish: %w", diskError(err))
+		return fmt.Errorf("publish: %w", nameError(final, err))
 	}
 	to.touch()
 	return nil
 }
+
+// Same reports whether a file of the folder, of the given size, has the very bytes of what has the name final in another folder.
+func (p *Part) Same(name string, size int64, in *Folder, final string) bool {
+	ours, err := p.Open(name, size)
+	if err != nil {
+		return false
+	}
+	defer ours.Close()
+	theirs, err := in.Open(final)
+	if err != nil {
+		return false
+	}
+	defer theirs.Close()
+	a, b := make([]byte, 64<<10), make([]byte, 64<<10)
+	for {
+		n, err := io.ReadFull(ours, a)
+		m, terr := io.ReadFull(theirs, b)
+		if !bytes.Equal(a[:n], b[:m]) {
+			return false
+		}
+		if err != nil || terr != nil {
+			return ended(err) && ended(terr)
+		}
+	}
+}
+
+func ended(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }
 
 // Remove deletes a file of the folder. Not an error if it is not there.
 func (p *Part) Remove(name string) error {
@@ -210,35 +258,6 @@ func (p *Part) Sweep(keep func(name string) bool) error {
 				return err
 			}
 		}
-	}
-	return nil
-}
-
-// linkPublish is the way where a rename that does not replace is missing: a second name, then the first one away. A crash between leaves both, each whole.
-func linkPublish(p *Part, name string, to *Folder, final string) error {
-	from, rel := partsDir+"/"+p.id.String()+"/"+name, final
-	if to.rel != "" {
-		rel = to.rel + "/" + final
-	}
-	if err := p.dest.root.Link(from, rel); err != nil {
-		if errors.Is(err, fs.ErrExist) {
-			return err
-		}
-		return placePublish(p.dest.root, from, rel)
-	}
-	return p.dest.root.Remove(from)
-}
-
-// placePublish is the way of disks without links: an empty file takes the name, and the whole one is renamed over it.
-func placePublish(r *os.Root, from, rel string) error {
-	f, err := r.OpenFile(rel, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
-	if err != nil {
-		return err
-	}
-	f.Close()
-	if err := r.Rename(from, rel); err != nil {
-		_ = r.Remove(rel) // ours, and empty
-		return err
 	}
 	return nil
 }

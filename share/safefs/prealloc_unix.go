@@ -12,6 +12,18 @@ func isFull(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(er
 
 func isTooLarge(err error) bool { return errors.Is(err, unix.EFBIG) }
 
+func isReadOnly(err error) bool { return errors.Is(err, unix.EROFS) }
+
+// isLost knows what is said of a disk that was pulled out under an open file.
+func isLost(err error) bool {
+	for _, e := range []unix.Errno{unix.EIO, unix.ENODEV, unix.ENXIO, unix.ENOTCONN, unix.ESTALE, unix.ESHUTDOWN} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
 func isBadName(err error) bool {
 	return errors.Is(err, unix.ENAMETOOLONG) || errors.Is(err, unix.EILSEQ)
 }

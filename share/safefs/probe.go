@@ -1,10 +1,14 @@
 package safefs
 
 import (
+	"crypto/rand"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"runtime"
+	"strings"
+	"unicode/utf8"
 )
 
 // partsDir holds what is not whole yet, in every folder that is written to. Its name is private: no listing shows it and no neighbour can name it.
@@ -15,11 +19,16 @@ func (d *Dest) probe() error {
 	if err := d.makeParts(); err != nil {
 		return err
 	}
-	var err error
-	if d.fold, err = d.foldsCase(); err != nil {
+	parts, err := d.parts()
+	if err != nil {
 		return err
 	}
-	d.strict = runtime.GOOS == "windows" || d.refuses("probe"+`?":`)
+	defer parts.Close()
+	if d.fold, err = foldsCase(parts); err != nil {
+		return err
+	}
+	d.strict = runtime.GOOS == "windows" || refuses(parts, "probe"+`?":`)
+	d.last = lastLetter(parts)
 	d.maxName, d.maxFile = diskLimits(d.dir)
 	return nil
 }
@@ -38,37 +47,56 @@ func (d *Dest) makeParts() error {
 		return err
 	}
 	if !plainDir(info) {
-		return errors.New("the folder for parts is not a folder")
+		return fmt.Errorf("%w: the folder for parts is not a folder", fs.ErrExist)
 	}
 	return nil
 }
 
-func (d *Dest) foldsCase() (bool, error) {
-	const made, asked = partsDir + "/probe-Case", partsDir + "/probe-case"
-	f, err := d.root.OpenFile(made, os.O_CREATE|os.O_WRONLY, 0o600)
+// parts opens the private folder: itself, never what somebody put a link to in its place.
+func (d *Dest) parts() (*os.Root, error) {
+	info, err := d.root.Lstat(partsDir)
+	if err != nil {
+		return nil, err
+	}
+	return enter(d.root, partsDir, info)
+}
+
+// foldsCase makes a file and asks for it by another spelling. Nothing else has either name: whether two files are the same one some file systems cannot say.
+func foldsCase(parts *os.Root) (bool, error) {
+	tag := strings.ToLower(rand.Text()[:8])
+	made, asked := "probe-Case-"+tag, "probe-case-"+tag
+	f, err := parts.OpenFile(made, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return false, err
 	}
-	mine, err := f.Stat()
 	f.Close()
-	if err != nil {
-		return false, err
+	_, err = parts.Lstat(asked)
+	if rerr := parts.Remove(made); rerr != nil {
+		return false, rerr
 	}
-	other, err := d.root.Lstat(asked)
-	fold := err == nil && os.SameFile(mine, other)
-	if err := d.root.Remove(made); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return false, err // two jobs may try the same disk at once
-	}
-	return fold, nil
+	return err == nil, nil
 }
 
 // refuses reports whether a file of that name cannot be made.
-func (d *Dest) refuses(name string) bool {
-	f, err := d.root.OpenFile(partsDir+"/"+name, os.O_CREATE|os.O_WRONLY, 0o600)
+func refuses(parts *os.Root, name string) bool {
+	f, err := parts.OpenFile(name, os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return true
 	}
 	f.Close()
-	_ = d.root.Remove(partsDir + "/" + name) // an empty file in the private folder, at worst
+	_ = parts.Remove(name) // an empty file in the private folder, at worst
 	return false
+}
+
+// lastLetter is up to where letters have a code on the disk: how FAT is mounted decides about that.
+func lastLetter(parts *os.Root) rune {
+	last := rune('~')
+	for _, r := range []rune{'\u00ff', '\uffef', utf8.MaxRune} {
+		try := map[rune]string{'\u00ff': "probe-\u00fc", '\uffef': "probe-\u6f22", utf8.MaxRune: "probe-\U0001f3e0"}[r]
+		if refuses(parts, try) {
+			return last
+		}
+		last = r
+	}
+	return last
 }

@@ -99,7 +99,9 @@ func (p *Part) put(name string, data []byte, mtime time.Time) error {
 }
 
 // stamp sets the time of change of an open file, which costs less than by its name. Kernels before 5.8 cannot, and no disk every year.
+// The time of reading is set with it: file systems on libfuse 2 do not hear of one without the other.
 func stamp(fd int, t time.Time) bool {
+	now, nerr := unix.TimeToTimespec(time.Now())
 	ts, err := unix.TimeToTimespec(t)
-	return err == nil && unix.UtimesNanoAt(fd, "", []unix.Timespec{{Nsec: unix.UTIME_OMIT}, ts}, unix.AT_EMPTY_PATH) == nil
+	return err == nil && nerr == nil && unix.UtimesNanoAt(fd, "", []unix.Timespec{now, ts}, unix.AT_EMPTY_PATH) == nil
 }

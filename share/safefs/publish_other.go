@@ -12,6 +12,18 @@ func publish(p *Part, name string, to *Folder, final string) error {
 	return linkPublish(p, name, to, final)
 }
 
+// linkPublish gives a second name, then takes the first one away. A crash between leaves both, each whole.
+func linkPublish(p *Part, name string, to *Folder, final string) error {
+	from, rel := partsDir+"/"+p.id.String()+"/"+name, final
+	if to.rel != "" {
+		rel = to.rel + "/" + final
+	}
+	if err := p.dest.root.Link(from, rel); err != nil {
+		return err
+	}
+	return p.dest.root.Remove(from)
+}
+
 func mark(*Part, *os.File, string) {}
 
 func hide(string, string) error { return nil }

@@ -20,22 +20,28 @@ const (
 // Tree reads below one shared folder. Safe for concurrent use. It holds the folder open only while it is used, and opens it
 // again by its path: while the folder is not there everything is ErrGone, and when it is back everything works again.
 type Tree struct {
-	dir string
+	dir   string
+	check func(dir string) error // nil: anything may be read
 
 	mu      sync.Mutex // guards the fields below, and anchor.refs
 	at      *anchor    // nil while nothing is open
 	idle    *time.Timer
 	closed  bool
-	mounted bool // the folder was the root of a volume: without the volume it is not there, even if an empty folder is
+	passed  string // the last place that check let pass
+	mounted bool   // the folder was the root of a volume: without the volume it is not there, even if an empty folder is
 }
 
 // OpenTree makes the tree of the folder dir, an absolute path of this computer's user, never of a neighbour. Links above and in dir itself are followed.
 // The error is ErrGone if there is no such folder now.
-func OpenTree(dir string) (*Tree, error) {
+func OpenTree(dir string) (*Tree, error) { return OpenChecked(dir, nil) }
+
+// OpenChecked is OpenTree for a folder that not only must be there. check is asked about dir and about the place where the open folder really lies, now and
+// whenever another folder lies there: somebody may put a link to other places at the path. What it refuses is ErrGone and the error of check.
+func OpenChecked(dir string, check func(dir string) error) (*Tree, error) {
 	if !filepath.IsAbs(dir) {
 		return nil, fmt.Errorf("%w: %s is not an absolute path", ErrGone, dir)
 	}
-	t := &Tree{dir: filepath.Clean(dir)}
+	t := &Tree{dir: filepath.Clean(dir), check: check}
 	a, err := t.acquire()
 	if err != nil {
 		return nil, err
@@ -139,14 +145,36 @@ func (t *Tree) acquire() (*anchor, error) {
 			a.close()
 			return nil, fmt.Errorf("%w: the volume of %s is not mounted", ErrGone, t.dir)
 		}
-		t.at, t.mounted, a.checked = a, a.top, now
-		a.dir = filepath.ToSlash(t.dir)
-		if real, err := filepath.EvalSymlinks(t.dir); err == nil {
-			a.dir = filepath.ToSlash(real)
+		if err := t.allow(a); err != nil {
+			a.close()
+			return nil, err
 		}
+		t.at, t.mounted, a.checked = a, a.top, now
 	}
 	t.at.refs++
 	return t.at, nil
+}
+
+// allow finds out where an open folder really lies, and asks whether that may be read. The caller holds mu.
+func (t *Tree) allow(a *anchor) error {
+	real := a.where()
+	if real == "" {
+		var err error
+		if real, err = filepath.EvalSymlinks(t.dir); err != nil {
+			real = t.dir
+		}
+	}
+	a.dir = filepath.ToSlash(real)
+	if t.check == nil || t.passed == real {
+		return nil
+	}
+	for _, place := range []string{t.dir, real} {
+		if err := t.check(place); err != nil {
+			return fmt.Errorf("%w: %w", ErrGone, err)
+		}
+	}
+	t.passed = real
+	return nil
 }
 
 func (t *Tree) release(a *anchor) {

@@ -4,9 +4,11 @@ package safefs
 
 import (
 	"errors"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -175,5 +177,33 @@ func TestDeepTree(t *testing.T) {
 	all := walkAll(t, tree(t, dir), "")
 	if last := all[len(all)-1]; len(all) != share.MaxDepth+2 || !strings.HasSuffix(last, "("+ReasonDeep+")") {
 		t.Errorf("%d entries, the last is %q", len(all), last)
+	}
+}
+
+// TestOtherWaysToPublish are those of disks that lack the first way.
+func TestOtherWaysToPublish(t *testing.T) {
+	d, p := openDest(t)
+	f, err := d.Folder("sub")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Release()
+	for i, way := range []func(*Part, string, *Folder, string) error{linkPublish, placePublish} {
+		name, final := "w"+strconv.Itoa(i), "f"+strconv.Itoa(i)
+		if err := p.Put(name, []byte("whole"), when); err != nil {
+			t.Fatal(err)
+		}
+		if err := way(p, name, f, final); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Put(name, []byte("second"), when); err != nil {
+			t.Fatal(err)
+		}
+		if err := way(p, name, f, final); !errors.Is(err, fs.ErrExist) {
+			t.Errorf("way %d replaces: %v", i, err)
+		}
+		if got, _ := os.ReadFile(f.Path(final)); string(got) != "whole" {
+			t.Errorf("way %d left %q", i, got)
+		}
 	}
 }

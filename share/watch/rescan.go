@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
+	"io/fs"
 	"os"
 	"slices"
 	"time"
@@ -90,6 +92,9 @@ func (w *Watcher) attach(d *dir) bool {
 	system := w.system
 	may := system != nil && w.dirs[d.path] == d && w.attached < w.cfg.Limit
 	if d.attached || !may {
+		if system != nil && w.attached >= w.cfg.Limit {
+			w.say("as many as may be are watched")
+		}
 		defer w.mu.Unlock()
 		return d.attached
 	}
@@ -98,16 +103,30 @@ func (w *Watcher) attach(d *dir) bool {
 	w.attached++
 	w.mu.Unlock()
 	// of two paths to one folder (a bind mount, a link) fsnotify keeps the first: the other one is read
-	if watchable(d.path) && system.Add(d.path) == nil && slices.Contains(system.WatchList(), d.path) {
-		return true
+	var err error
+	if watchable(d.path) {
+		if err = system.Add(d.path); err == nil && slices.Contains(system.WatchList(), d.path) {
+			return true
+		}
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		w.say(err.Error())
+	}
 	if d.attached {
 		d.attached = false
 		w.attached--
 	}
 	return false
+}
+
+// say tells once that some folders are read now and then, since the system watches no more. The caller holds mu.
+func (w *Watcher) say(why string) {
+	if !w.said {
+		w.said = true
+		w.cfg.Log.Info("the system watches no more folders, the others are read now and then", "why", why)
+	}
 }
 
 // detach ends the system's watch of a folder.
@@ -129,21 +148,33 @@ func (w *Watcher) detach(d *dir) {
 	}
 }
 
-// digest is of the names in a folder, their sizes and their times. What cannot be read is as if it were empty.
-func digest(path string) [32]byte {
-	entries, _ := os.ReadDir(path)
-	h := sha256.New()
-	var b [16]byte
-	for _, e := range entries {
-		h.Write([]byte(e.Name()))
-		h.Write([]byte{0})
-		fi, err := e.Info()
-		if err != nil {
-			continue
-		}
-		binary.LittleEndian.PutUint64(b[:8], uint64(fi.ModTime().UnixNano()))
-		binary.LittleEndian.PutUint64(b[8:], uint64(fi.Size()))
-		h.Write(b[:])
+// digest is of the names in a folder, their sizes and their times, in whatever order they come. What cannot be read is as if it were empty.
+// It holds some names at a time: a folder may have a million.
+func digest(path string) (sum [32]byte) {
+	d, err := os.Open(path)
+	if err != nil {
+		return sum
 	}
-	return [32]byte(h.Sum(nil))
+	defer d.Close()
+	var b [16]byte
+	for h := sha256.New(); ; {
+		entries, err := d.ReadDir(1024)
+		for _, e := range entries {
+			h.Reset()
+			h.Write([]byte(e.Name()))
+			h.Write([]byte{0})
+			if fi, err := e.Info(); err == nil {
+				binary.LittleEndian.PutUint64(b[:8], uint64(fi.ModTime().UnixNano()))
+				binary.LittleEndian.PutUint64(b[8:], uint64(fi.Size()))
+				h.Write(b[:])
+			}
+			one := h.Sum(b[:0:0])
+			for i := range sum {
+				sum[i] ^= one[i]
+			}
+		}
+		if err != nil || len(entries) == 0 {
+			return sum
+		}
+	}
 }

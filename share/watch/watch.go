@@ -48,6 +48,7 @@ type Watcher struct {
 	system   *fsnotify.Watcher
 	dirs     map[string]*dir
 	attached int
+	said     bool // that some folders are read instead
 }
 
 // dir is a folder somebody wants to hear of.

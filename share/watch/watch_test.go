@@ -3,9 +3,11 @@ package watch
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -192,18 +194,31 @@ func TestFolderAboveMoved(t *testing.T) {
 }
 
 func TestBeyondTheLimitFoldersAreRead(t *testing.T) {
-	w, s := run(t, Config{Settle: time.Millisecond, Limit: 1, Rescan: 20 * time.Millisecond})
+	var log lines
+	w, s := run(t, Config{Settle: time.Millisecond, Limit: 1, Rescan: 20 * time.Millisecond, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	first, second := t.TempDir(), t.TempDir()
 	must(t, w.Add(first))
 	must(t, w.Add(second))
+	must(t, w.Add(t.TempDir()))
 	if n := w.systemWatches(); n != 1 {
 		t.Fatalf("%d folders are watched, the limit is 1", n)
 	}
 	time.Sleep(50 * time.Millisecond) // a first look knows the folder
 	write(t, second, "a", "1")
 	eventually(t, "a hint by reading", func() bool { return s.count(second) > 0 })
+	if n := log.n.Load(); n != 1 {
+		t.Errorf("it is said %d times that some folders are read", n)
+	}
 	w.Remove(first)
 	eventually(t, "the free place is taken", func() bool { return w.systemWatches() == 1 })
+}
+
+// lines counts what is logged.
+type lines struct{ n atomic.Int32 }
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.n.Add(1)
+	return len(p), nil
 }
 
 func TestLostNotificationsConcernAll(t *testing.T) {

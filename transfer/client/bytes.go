@@ -34,15 +34,20 @@ func (c *Client) Read(ctx context.Context, id share.ID, p share.Path, v share.Ve
 		return err
 	}
 	defer b.Close()
-	if res.StatusCode != http.StatusPartialContent || res.ContentLength != rg.Len {
+	return copyRange(w, res, b, rg.Len)
+}
+
+// copyRange copies the answer about a range of n bytes, all of it or fails.
+func copyRange(w io.Writer, res *http.Response, b io.Reader, n int64) error {
+	if res.StatusCode != http.StatusPartialContent || res.ContentLength != n {
 		return transfer.ErrProtocol
 	}
-	n, err := copyLarge(w, b, rg.Len)
+	got, err := copyLarge(w, b, n)
 	if err != nil {
 		return err
 	}
-	if n != rg.Len {
-		return fmt.Errorf("%w: %d of %d bytes", transfer.ErrAway, n, rg.Len)
+	if got != n {
+		return fmt.Errorf("%w: %d of %d bytes", transfer.ErrAway, got, n)
 	}
 	return nil
 }
@@ -128,21 +133,13 @@ func packed(r *canon.Reader, h wire.PackHead, i int, want []share.Entry, yield f
 
 // Layer asks for the content description of version v of a file.
 func (c *Client) Layer(ctx context.Context, id share.ID, p share.Path, v share.Version) (content.Layer, error) {
-	_, b, err := c.do(ctx, request{
-		class: link.Quick, path: wire.RouteShare + id.String() + wire.RouteLayer, query: url.Values{"path": {string(p)}},
-		header: http.Header{"If-Match": {`"` + v.String() + `"`}},
-	})
-	if err != nil {
-		return content.Layer{}, err
-	}
-	defer b.Close()
-	data, err := io.ReadAll(io.LimitReader(b, wire.MaxLayer))
-	if err != nil {
-		return content.Layer{}, err
-	}
 	var a wire.LayerAnswer
-	if err := canon.UnmarshalOpen(data, &a); err != nil {
-		return content.Layer{}, fmt.Errorf("%w: %w", transfer.ErrProtocol, err)
+	err := c.ask(ctx, request{
+		class: link.Slow, path: wire.RouteShare + id.String() + wire.RouteLayer, query: url.Values{"path": {string(p)}},
+		header: http.Header{"If-Match": {`"` + v.String() + `"`}},
+	}, wire.MaxLayer, &a)
+	if err != nil {
+		return content.Layer{}, err
 	}
 	if len(a.Version) != len(v) || share.Version(a.Version) != v {
 		return content.Layer{}, transfer.ErrChanged

@@ -72,7 +72,9 @@ func (c *Client) do(ctx context.Context, q request) (*http.Response, io.ReadClos
 		return nil, nil, err
 	}
 	b := &body{ReadCloser: res.Body, ctx: ctx, cancel: cancel, dog: dog}
-	if res.StatusCode >= 300 {
+	switch res.StatusCode {
+	case http.StatusOK, http.StatusNoContent, http.StatusPartialContent:
+	default: // an error, or what no server of this protocol answers: redirects, or taking over the connection
 		data, _ := io.ReadAll(io.LimitReader(b, wire.MaxErrorBody)) //nolint:errcheck // the status alone says enough
 		b.Close()
 		return nil, nil, wire.ErrorOf(res.StatusCode, data)
@@ -141,6 +143,23 @@ func (d *watchdog) fed(n int) {
 
 func (d *watchdog) stop() { d.timer.Stop() }
 
+// ask reads an answer of one message.
+func (c *Client) ask(ctx context.Context, q request, most int64, a any) error {
+	_, b, err := c.do(ctx, q)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	data, err := io.ReadAll(io.LimitReader(b, most))
+	if err != nil {
+		return err
+	}
+	if err := canon.UnmarshalOpen(data, a); err != nil {
+		return fmt.Errorf("%w: %w", transfer.ErrProtocol, err)
+	}
+	return nil
+}
+
 // Shares lists what the device offers to this one.
 func (c *Client) Shares(ctx context.Context) ([]share.Offer, error) {
 	var out []share.Offer
@@ -162,8 +181,11 @@ func (c *Client) Shares(ctx context.Context) ([]share.Offer, error) {
 func (c *Client) Hints(ctx context.Context) ([]wire.PeerHint, error) {
 	var out []wire.PeerHint
 	err := sequence(ctx, c, request{path: wire.RoutePeers}, func(h wire.PeerHint) error {
-		if len(out) == wire.MaxPeers || len(h.Addrs) > wire.MaxPeerAddrs || len(h.ID) != 32 {
+		if len(out) == wire.MaxPeers {
 			return transfer.ErrLimit
+		}
+		if err := h.Check(); err != nil {
+			return err
 		}
 		out = append(out, h)
 		return nil

@@ -45,7 +45,7 @@ func (m *Manager) Pull(req transfer.Request, from string) (transfer.JobID, error
 	if err != nil {
 		return 0, fmt.Errorf("number the pull: %w", err)
 	}
-	t := newTask(transfer.Job{ID: id, Request: req, From: from, Title: title(req), State: transfer.Waiting, Created: time.Now()})
+	t := newTask(transfer.Job{ID: id, Request: req, From: from, Title: title(req), State: transfer.Waiting, Created: time.Now(), Volume: safefs.VolumeOf(req.Into)})
 	if err := m.cfg.Store.PutJob(t.job); err != nil {
 		return 0, fmt.Errorf("keep the pull: %w", err)
 	}
@@ -246,7 +246,7 @@ func (m *Manager) await(ctx context.Context, wg *sync.WaitGroup, t *task, h *hal
 
 // wait returns when the job may be tried again, or ctx ends.
 func (m *Manager) wait(ctx context.Context, job transfer.Job, h *halt, fails int) {
-	if h.trouble == transfer.SourceAway {
+	if h.trouble == transfer.SourceAway || h.trouble == transfer.ShareAway {
 		up := m.cfg.Sources.Up(job.Request.Source)
 		select {
 		case <-up: // there already, and yet it failed: not too often
@@ -261,7 +261,7 @@ func (m *Manager) wait(ctx context.Context, job transfer.Job, h *halt, fails int
 		return
 	}
 	for sleep(ctx, m.cfg.Poll) {
-		d, err := safefs.ReopenDest(job.Request.Into)
+		d, err := reopen(job)
 		if err != nil {
 			continue
 		}
@@ -271,6 +271,14 @@ func (m *Manager) wait(ctx context.Context, job transfer.Job, h *halt, fails int
 			return
 		}
 	}
+}
+
+// reopen opens the target folder of a job that was begun. Where its volume is not mounted, what lies at the path is another folder.
+func reopen(j transfer.Job) (*safefs.Dest, error) {
+	if n := j.Volume; n > 0 && n <= len(j.Request.Into) && !safefs.Mounted(j.Request.Into[:n]) {
+		return nil, fmt.Errorf("%w: the volume of the target folder is not mounted", safefs.ErrGone)
+	}
+	return safefs.ReopenDest(j.Request.Into)
 }
 
 func (m *Manager) free(d *safefs.Dest) (int64, error) {
@@ -305,7 +313,7 @@ func partID(j transfer.Job) safefs.PartID {
 
 // drop removes what a job left that is not whole.
 func (m *Manager) drop(j transfer.Job) {
-	d, err := safefs.ReopenDest(j.Request.Into)
+	d, err := reopen(j)
 	if err != nil {
 		return // nothing there to remove
 	}

@@ -30,6 +30,8 @@ import (
 
 // Source is one device as a giver of content; *client.Client is one. Its errors wrap those of package transfer.
 type Source interface {
+	// Shares lists what the device offers to this one, and what of that is away.
+	Shares(ctx context.Context) ([]share.Offer, error)
 	// Manifest yields p and everything below it, a folder before its content.
 	Manifest(ctx context.Context, sh share.ID, p share.Path, yield func(share.Entry) error) error
 	// Read copies a range of one version of a file, in order; nil only if all of it was written.

@@ -162,3 +162,24 @@ func (p *pull) stillShared(ctx context.Context) error {
 	}
 	return last
 }
+
+// whether makes a halt of transfer.ErrGone where the whole share is away and may come back; other errors stay as they are.
+func (p *pull) whether(ctx context.Context, err error) error {
+	if !errors.Is(err, transfer.ErrGone) || !haltFree(err) {
+		return err
+	}
+	var offers []share.Offer
+	qerr := p.patient(ctx, func() (err error) {
+		offers, err = p.src.Shares(ctx)
+		return err
+	})
+	if qerr != nil {
+		return qerr
+	}
+	for _, o := range offers {
+		if o.ID == p.job.Request.Share && o.Away {
+			return &halt{state: transfer.Away, trouble: transfer.ShareAway, detail: o.Name, err: err}
+		}
+	}
+	return err
+}

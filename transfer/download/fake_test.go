@@ -45,6 +45,7 @@ type fakeSource struct {
 
 	read  atomic.Int64 // bytes that ranges were asked for
 	calls atomic.Int64
+	away  atomic.Bool // the folder it shares is not there
 
 	onManifest func(p share.Path, e share.Entry) error
 	onRead     func(p share.Path, off int64) error
@@ -114,6 +115,13 @@ func (s *fakeSource) Up(discovery.DeviceID) <-chan struct{} {
 	return c
 }
 
+func (s *fakeSource) Shares(context.Context) ([]share.Offer, error) {
+	if s.isDown() {
+		return nil, transfer.ErrAway
+	}
+	return []share.Offer{{Kind: share.Folder, Name: "Photos", Away: s.away.Load()}}, nil
+}
+
 func (s *fakeSource) look(ctx context.Context, p share.Path, v share.Version) (*fakeFile, error) {
 	s.calls.Add(1)
 	if ctx.Err() != nil {
@@ -125,7 +133,7 @@ func (s *fakeSource) look(ctx context.Context, p share.Path, v share.Version) (*
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f := s.files[p]
-	if f == nil {
+	if f == nil || s.away.Load() {
 		return nil, transfer.ErrGone
 	}
 	if f.version != v {
@@ -163,10 +171,10 @@ func (s *fakeSource) Manifest(ctx context.Context, _ share.ID, p share.Path, yie
 func (s *fakeSource) entries(p share.Path) ([]share.Entry, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if f := s.files[p]; f != nil {
+	if f := s.files[p]; f != nil && !s.away.Load() {
 		return []share.Entry{{Path: p, Kind: share.File, Size: int64(len(f.data)), MTime: f.mtime, Version: f.version}}, nil
 	}
-	if !s.dirs[p] {
+	if !s.dirs[p] || s.away.Load() {
 		return nil, transfer.ErrGone
 	}
 	files, dirs := map[share.Path][]share.Path{}, map[share.Path][]share.Path{}

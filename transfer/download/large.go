@@ -66,7 +66,7 @@ func (p *pull) fetchFile(ctx context.Context, it *item, bufs *[rangeLanes][]byte
 			return p.give(it, transfer.FileTooLarge)
 		}
 		if p.tally.fetched.Load() > before && !errors.Is(err, errBad) {
-			t.broken = 0 // it moved
+			t.broken, t.lost = 0, 0 // it moved
 		}
 		err = p.verdict(ctx, it, err, &t)
 		if errors.Is(err, errGiven) {
@@ -84,6 +84,7 @@ func (p *pull) fetchFile(ctx context.Context, it *item, bufs *[rangeLanes][]byte
 
 // fetchOnce fetches what is missing of one version of a file, compares the whole with what its owner states, and hands it to the publisher.
 func (p *pull) fetchOnce(ctx context.Context, it *item, bufs *[rangeLanes][]byte) error {
+	counted := p.parts.settle(it.src)
 	b, err := p.parts.take(ctx, p.part, p.journal, it)
 	if err != nil {
 		if errors.Is(err, safefs.ErrTooLarge) {
@@ -93,32 +94,37 @@ func (p *pull) fetchOnce(ctx context.Context, it *item, bufs *[rangeLanes][]byte
 	}
 	had := b.has()
 	p.tally.bytes.Add(had)
-	p.owed.Add(it.size - had)
+	p.owed.Add(it.size - had - counted)
 	defer func() { // what is owed or counted now is the next try's to count again
 		p.owed.Add(b.has() - it.size)
 	}()
 	if err := p.fill(ctx, b, bufs); err != nil {
-		p.leaveFile(b)
+		p.leaveFile(b, err)
 		return err
 	}
 	layer, err := p.compare(ctx, b)
 	if err != nil {
-		p.leaveFile(b)
+		p.leaveFile(b, err)
 		return err
 	}
 	f := b.file
 	b.file = nil
 	if err := p.part.Seal(f, b.name(), it.mtime); err != nil {
-		p.leaveFile(b)
-		return p.disk(err)
+		err = p.disk(err)
+		p.leaveFile(b, err)
+		return err
 	}
 	return p.hand(ctx, ready{item: *it, part: b.name(), big: b, layer: &layer})
 }
 
-// leaveFile puts a file down that is not whole; the next try picks it up.
-func (p *pull) leaveFile(b *partial) {
+// leaveFile puts a file down that is not whole; the next try picks it up. After trouble with this disk nothing is sure to be on it: a disk says only once
+// that it lost what it had taken.
+func (p *pull) leaveFile(b *partial, why error) {
 	p.tally.bytes.Add(-b.has())
-	b.close()
+	if h := haltOf(why); h.trouble == transfer.DiskTrouble || h.trouble == transfer.DiskReadOnly || h.trouble == transfer.TargetGone {
+		b.trusted = false
+	}
+	b.rest()
 	p.parts.release(b)
 }
 

@@ -9,12 +9,13 @@ import (
 	"strings"
 
 	"porchlight/share"
+	"porchlight/share/content"
 	"porchlight/share/safefs"
 	"porchlight/transfer"
 )
 
-// maxEntries bounds the listing of one pull.
-const maxEntries = 1_000_000
+// maxEntries bounds the listing of one pull: two shares of a million files in as many folders. The names of one folder are held while it is listed.
+const maxEntries = 4 << 20
 
 // maxNumber is the last number tried behind a name that is taken.
 const maxNumber = 1000
@@ -44,7 +45,7 @@ func (p *pull) list(ctx context.Context) error {
 	gone := 0
 	for _, path := range p.job.Request.Paths {
 		l.stack = []*level{top}
-		err := l.listOne(ctx, path)
+		err := p.whether(ctx, l.listOne(ctx, path))
 		if errors.Is(err, transfer.ErrGone) && haltFree(err) {
 			p.tally.files.Add(1)
 			p.tally.lose(path, transfer.SourceGone)
@@ -71,7 +72,7 @@ func (l *lister) listOne(ctx context.Context, path share.Path) error {
 				return err
 			}
 			if l.entries++; l.entries > maxEntries {
-				return fmt.Errorf("%w: more than %d entries", transfer.ErrLimit, maxEntries)
+				return &halt{state: transfer.Failed, trouble: transfer.TooMany, err: fmt.Errorf("%w: more than %d entries", transfer.ErrLimit, maxEntries)}
 			}
 			was := first
 			first = false
@@ -125,8 +126,10 @@ func (l *lister) other(e share.Entry) {
 	switch e.Reason {
 	case safefs.ReasonLink, safefs.ReasonDevice, safefs.ReasonPipe, safefs.ReasonSocket, safefs.ReasonMount:
 		return
-	case safefs.ReasonName, safefs.ReasonDeep:
+	case safefs.ReasonName:
 		why = transfer.NameTrouble
+	case safefs.ReasonDeep:
+		why = transfer.TooDeep
 	}
 	l.tally.files.Add(1)
 	l.tally.lose(share.Path(strings.ToValidUTF8(string(e.Path), "\uFFFD")), why)
@@ -153,7 +156,7 @@ func (l *lister) pick(up *level, name string, k int) (string, int, error) {
 
 // folder makes a folder, or finds it; the next free number if something else has its name.
 func (l *lister) folder(e share.Entry, up *level, name string) error {
-	if len(l.stack) > share.MaxDepth {
+	if len(l.stack) > share.MaxDepth+1 { // the target folder and the root of a share are no levels of a path
 		return fmt.Errorf("%w: too deep", transfer.ErrProtocol)
 	}
 	for k := 1; ; k++ {
@@ -197,6 +200,10 @@ func (l *lister) unnamed(e share.Entry) error {
 // file spools a file, unless it is there already.
 func (l *lister) file(e share.Entry, up *level, name string) error {
 	l.tally.files.Add(1)
+	if e.Size > l.dest.MaxFile() || content.PieceCount(e.Size) > maxPieces { // before the space for it is looked for
+		l.tally.lose(e.Path, transfer.FileTooLarge)
+		return nil
+	}
 	l.tally.total.Add(e.Size)
 	if up.lost {
 		return l.unnamed(e)

@@ -40,8 +40,9 @@ type partial struct {
 	size    int64
 	version share.Version
 	file    *os.File // nil while nobody works on it
+	owed    int64    // guarded by partials.mu: of size, what owe has counted
 	busy    bool     // guarded by partials.mu: somebody works on it, or it waits for its name
-	trusted bool     // every value was computed by this process, from what it wrote or read back
+	trusted bool     // every value was computed by this process, from what it wrote or read back, and nothing was said to have been lost since
 
 	mu   sync.Mutex // guards the fields below
 	cvs  []content.Hash
@@ -192,6 +193,27 @@ func (s *partials) take(ctx context.Context, part *safefs.Part, j *safefs.Journa
 	return b, nil
 }
 
+// owe counts the bytes that lie reserved for files of earlier attempts: nobody need look for their space again.
+func (s *partials) owe() (all int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, b := range s.byPath {
+		b.owed = b.size
+		all += b.owed
+	}
+	return all
+}
+
+// settle returns what was counted by owe for a path, once.
+func (s *partials) settle(src share.Path) (n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b := s.byPath[src]; b != nil {
+		n, b.owed = b.owed, 0
+	}
+	return n
+}
+
 // claim returns the file under way of a path for the caller alone; busy says that somebody else has it, as when the same file was asked for twice.
 func (s *partials) claim(src share.Path) (b *partial, busy bool) {
 	s.mu.Lock()
@@ -242,6 +264,15 @@ func (b *partial) close() {
 		b.file.Close()
 		b.file = nil
 	}
+}
+
+// rest closes the file for a while. What cannot be made durable now may be lost by the time somebody goes on, with the disk that it was to be on:
+// then it is read back before it counts.
+func (b *partial) rest() {
+	if b.file != nil && b.file.Sync() != nil {
+		b.trusted = false
+	}
+	b.close()
 }
 
 // release lets another take the file.
@@ -341,7 +372,10 @@ func (s *partials) closeFiles() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, b := range s.byPath {
-		b.close()
+		if b.file == nil && b.busy { // whole, and its naming failed
+			b.trusted = false
+		}
+		b.rest()
 		b.busy = false
 	}
 }

@@ -27,6 +27,7 @@ const (
 	bigFiles   = 3                 // large files at a time: while one is checked and one ends, another keeps the lanes busy
 	patience   = 8                 // times a busy source is asked again, in a minute
 	strikes    = 3                 // times the same file may go wrong
+	losses     = 9                 // times the connection may break over the same file, within half a minute
 )
 
 // pull is one attempt at one job.
@@ -87,10 +88,10 @@ func (m *Manager) pull(ctx context.Context, job transfer.Job, parts *partials, t
 
 // open opens target folder, part folder and journal.
 func (p *pull) open() (err error) {
-	if p.result == "" && p.job.Files == 0 {
+	if p.result == "" && p.job.Files == 0 && (p.job.Volume == 0 || safefs.Mounted(p.job.Request.Into[:p.job.Volume])) {
 		p.dest, err = safefs.OpenDest(p.job.Request.Into)
 	} else { // it was there: if it is not now, its drive is away
-		p.dest, err = safefs.ReopenDest(p.job.Request.Into)
+		p.dest, err = reopen(p.job)
 	}
 	if err != nil {
 		return p.disk(err)
@@ -106,6 +107,7 @@ func (p *pull) open() (err error) {
 		p.dest.Close()
 		return p.disk(err)
 	}
+	p.owed.Store(p.parts.owe())
 	p.small = newSpool(func() (*os.File, error) { return p.part.Scratch("list-small") })
 	p.large = newSpool(func() (*os.File, error) { return p.part.Scratch("list-large") })
 	return nil
@@ -207,8 +209,14 @@ func (p *pull) disk(err error) error {
 	case errors.Is(err, safefs.ErrGone):
 		return &halt{state: transfer.Away, trouble: transfer.TargetGone, detail: p.job.Request.Into, err: err}
 	}
-	if _, serr := os.Stat(p.job.Request.Into); serr != nil { // a drive that was pulled out fails in many ways
+	d, again := reopen(p.job) // a drive that was pulled out fails in many ways
+	switch {
+	case again == nil:
+		d.Close()
+	case errors.Is(again, safefs.ErrGone):
 		return &halt{state: transfer.Away, trouble: transfer.TargetGone, detail: p.job.Request.Into, err: err}
+	case errors.Is(again, safefs.ErrReadOnly):
+		return &halt{state: transfer.Away, trouble: transfer.DiskReadOnly, detail: p.job.Request.Into, err: err}
 	}
 	return &halt{state: transfer.Failed, trouble: transfer.DiskTrouble, detail: p.job.Request.Into, err: err}
 }
@@ -264,7 +272,7 @@ func (p *pull) verdict(ctx context.Context, it *item, err error, tries *tries) e
 	switch {
 	case errors.Is(qerr, transfer.ErrGone):
 		if serr := p.stillShared(ctx); serr != nil {
-			return serr
+			return p.whether(ctx, serr)
 		}
 		return p.give(it, transfer.SourceGone)
 	case qerr != nil:
@@ -280,6 +288,13 @@ func (p *pull) verdict(ctx context.Context, it *item, err error, tries *tries) e
 		it.renew(e)
 		return nil
 	}
+	if errors.Is(err, transfer.ErrAway) { // a connection that broke, or was not made, says little about the file
+		if tries.lost++; tries.lost < losses {
+			sleep(ctx, p.cfg.Retry/8<<min(tries.lost-1, 6))
+			return nil
+		}
+		return p.give(it, transfer.SourceBroken)
+	}
 	tries.broken++
 	if tries.broken < strikes {
 		sleep(ctx, p.cfg.Retry/8)
@@ -292,7 +307,7 @@ func (p *pull) verdict(ctx context.Context, it *item, err error, tries *tries) e
 }
 
 // tries counts what went wrong with one file.
-type tries struct{ changed, broken int }
+type tries struct{ changed, broken, lost int }
 
 // give gives a file up.
 func (p *pull) give(it *item, why transfer.Trouble) error {

@@ -109,7 +109,7 @@ func (p *pull) fetchPack(ctx context.Context, pack []item, buf []byte) error {
 		if err != nil && len(rest) > 0 { // the first file without an answer is the one to ask about: it may be why the rest did not come
 			a := rest[0]
 			if done > 0 {
-				a.broken = 0
+				a.broken, a.lost = 0, 0
 			}
 			if todo, err = p.again(ctx, todo, a, err); err != nil {
 				return err

@@ -29,6 +29,8 @@ type Dialer struct {
 	Hello    func() wire.Hello // what this device says of itself, made anew for each connection
 	// Net dials TCP; the system's if nil. Tests put a network in memory here.
 	Net func(ctx context.Context, addr netip.AddrPort) (net.Conn, error)
+	// Tried is told how each attempt ended, but for those that were given up; may be nil.
+	Tried func(want *discovery.DeviceID, addr netip.AddrPort, err error)
 }
 
 // Greeting is a new connection and what the other side said on it.
@@ -68,7 +70,12 @@ func (d *Dialer) Lend(ctx context.Context, want discovery.DeviceID, addr netip.A
 	return c, c.Session.used, nil
 }
 
-func (d *Dialer) connect(ctx context.Context, want *discovery.DeviceID, addr netip.AddrPort) (*Conn, error) {
+func (d *Dialer) connect(ctx context.Context, want *discovery.DeviceID, addr netip.AddrPort) (_ *Conn, err error) {
+	defer func() {
+		if d.Tried != nil && (err == nil || ctx.Err() == nil) {
+			d.Tried(want, addr, err)
+		}
+	}()
 	tctx, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
 	dial := d.Net
@@ -81,7 +88,13 @@ func (d *Dialer) connect(ctx context.Context, want *discovery.DeviceID, addr net
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", transfer.ErrAway, err)
 	}
+	return d.connectOver(ctx, want, raw)
+}
+
+// connectOver shakes hands over a connection, and closes it if that fails.
+func (d *Dialer) connectOver(ctx context.Context, want *discovery.DeviceID, raw net.Conn) (*Conn, error) {
 	k := &cork{Conn: raw}
+	k.stranger()
 	t := tls.Client(k, config(d.Identity, want))
 	hctx, cancel := context.WithTimeout(ctx, wire.HandshakeTime)
 	defer cancel()
@@ -92,6 +105,7 @@ func (d *Dialer) connect(ctx context.Context, want *discovery.DeviceID, addr net
 		}
 		return nil, fmt.Errorf("%w: %w", transfer.ErrAway, err)
 	}
+	k.friend() // from here on each answer has its own limit
 	c, err := newConn(t, k)
 	if err != nil {
 		raw.Close()
@@ -138,7 +152,7 @@ func (d *Dialer) greet(ctx context.Context, c *Conn, lend bool) (wire.Hello, err
 }
 
 func (d *Dialer) answer(c *Conn, req *http.Request, lend bool) (wire.Hello, error) {
-	br := bufio.NewReaderSize(io.LimitReader(c, wire.MaxHelloAnswer+8<<10), 4<<10)
+	br := bufio.NewReaderSize(io.LimitReader(c, wire.MaxHelloAnswer+wire.MaxHeader), 4<<10)
 	res, err := http.ReadResponse(br, req)
 	if err != nil {
 		return wire.Hello{}, fmt.Errorf("%w: %w", transfer.ErrAway, err)

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -39,7 +40,7 @@ func hello(name string) wire.Hello {
 	return wire.Hello{V: wire.Version, Name: name, Workgroup: "WORKGROUP", Install: "00", Port: 1}
 }
 
-func newNode(t *testing.T, name string) *node {
+func newNode(t testing.TB, name string) *node {
 	t.Helper()
 	seed := make([]byte, 32)
 	rand.Read(seed) //nolint:errcheck // never fails
@@ -147,7 +148,7 @@ func TestEveryConnectionSaysHello(t *testing.T) {
 	for _, size := range []int{0, 1, 16 << 10, 16<<10 + 1, 128 << 10, 1<<20 + 7} { // around the borders of the cork
 		data := make([]byte, size)
 		rand.Read(data) //nolint:errcheck // never fails
-		for _, c := range []Class{Quick, Bulk, Stream} {
+		for _, c := range []Class{Quick, Bulk, Slow, Stream} {
 			if err := echo(t, p, c, data); err != nil {
 				t.Fatal(err)
 			}
@@ -155,8 +156,8 @@ func TestEveryConnectionSaysHello(t *testing.T) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.greets) != 3 { // one connection for each class, used again and again
-		t.Errorf("%d hellos for 3 connections", len(b.greets))
+	if len(b.greets) != 4 { // one connection for each class, used again and again
+		t.Errorf("%d hellos for 4 connections", len(b.greets))
 	}
 	for _, id := range b.greets {
 		if id != a.ident.ID() {
@@ -293,17 +294,58 @@ func TestStrangersAreBounded(t *testing.T) {
 	deadline := time.Now().Add(5 * time.Second)
 	for {
 		b.in.mu.Lock()
-		pending, refused := b.in.pending, b.in.refused
+		pending, refused := len(b.in.pending), b.in.refused
 		b.in.mu.Unlock()
-		if pending > maxPendingAddr {
+		if pending > wire.MaxPendingAddr {
 			t.Fatalf("%d handshakes pending from one address", pending)
 		}
-		if refused >= int64(open-addrBurst-addrPerSecond*5) && refused > 0 {
+		if refused >= int64(open-wire.NewAddrBurst-wire.NewAddrPerSecond*5) && refused > 0 {
 			return
 		}
 		if time.Now().After(deadline) {
 			t.Fatalf("only %d of %d refused", refused, open)
 		}
 		time.Sleep(time.Millisecond)
+	}
+}
+
+// TestConnectionsThatDiedGiveWay: a device whose cable was out, or whose address changed, never closes the connections from before. They
+// must not keep it out.
+func TestConnectionsThatDiedGiveWay(t *testing.T) {
+	a, b := newNode(t, "a"), newNode(t, "b")
+	id := b.ident.ID()
+	var first []Greeting
+	for range wire.MaxDeviceConns {
+		g, err := a.dialer.Dial(t.Context(), &id, b.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer g.Conn.Close()
+		first = append(first, g)
+	}
+	if g, err := a.dialer.Dial(t.Context(), &id, b.addr); err == nil {
+		g.Conn.Close()
+		t.Fatalf("%d connections of one device are open", wire.MaxDeviceConns+1)
+	}
+	b.in.mu.Lock()
+	mine := b.in.devices[a.ident.ID()]
+	mine[3].moved.Store(time.Now().Add(-2 * quiet).UnixNano())
+	b.in.mu.Unlock()
+	g, err := a.dialer.Dial(t.Context(), &id, b.addr)
+	if err != nil {
+		t.Fatal("the quiet one does not give way:", err)
+	}
+	defer g.Conn.Close()
+	closed := 0
+	for _, g := range first {
+		if err := g.Conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := g.Conn.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+			closed++
+		}
+	}
+	if closed != 1 {
+		t.Errorf("%d connections were closed for one that came", closed)
 	}
 }

@@ -1,13 +1,16 @@
 package link
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -15,20 +18,6 @@ import (
 	"porchlight/discovery"
 	"porchlight/discovery/identity"
 	"porchlight/transfer/wire"
-)
-
-// Limits on connections that have proven nothing yet: a stranger may cost this much and no more.
-const (
-	maxPending     = 64 // connections without a hello at once
-	maxPendingAddr = 8  // of them from one address
-	newPerSecond   = 20 // connections in all, burst newBurst
-	newBurst       = 128
-	addrPerSecond  = 5 // from one address, burst addrBurst: a neighbour opens its seven at once, both ways
-	addrBurst      = 32
-	maxAddrs       = 1024 // addresses remembered for counting
-	maxPerDevice   = 12   // connections of one device: 7 it dials, and what it lends
-	maxPerAddr     = 48   // connections of one address: a computer several people work at; this computer itself has no limit
-	maxConns       = 1024 // connections in all
 )
 
 // Listener accepts connections, shakes hands and hands proven ones to an http.Server through Accept.
@@ -40,18 +29,28 @@ type Listener struct {
 	done  chan struct{}
 	close sync.Once
 	all   *rate.Limiter
+	corks *sync.Pool
 
-	mu      sync.Mutex // guards the fields below
-	pending int
+	mu      sync.Mutex  // guards the fields below
+	pending []*stranger // in the order they came
 	addrs   map[netip.Addr]*source
-	devices map[discovery.DeviceID]int
-	open    map[netip.Addr]int // connections with a device behind them
-	conns   int                // their number
+	devices map[discovery.DeviceID][]*Conn // that have entered
+	open    map[netip.Addr]int             // connections with a device behind them
+	conns   int                            // their number
 	refused int64
 	badAddr offences[netip.Addr]
 	badDev  offences[discovery.DeviceID]
 }
 
+// stranger is a connection that has not said hello.
+type stranger struct {
+	net.Conn
+	addr  netip.Addr
+	since time.Time
+	spoke atomic.Bool // its part of the handshake has begun
+}
+
+// source is what is counted of one address.
 type source struct {
 	limit   *rate.Limiter
 	pending int
@@ -59,8 +58,8 @@ type source struct {
 
 // NewListener wraps a bound TCP listener. Nothing runs before Run.
 func NewListener(in net.Listener, ident *identity.Identity, log *slog.Logger) *Listener {
-	return &Listener{in: in, ident: ident, log: log, ready: make(chan *Conn), done: make(chan struct{}),
-		all: rate.NewLimiter(newPerSecond, newBurst), addrs: map[netip.Addr]*source{}, devices: map[discovery.DeviceID]int{},
+	return &Listener{in: in, ident: ident, log: log, ready: make(chan *Conn), done: make(chan struct{}), corks: newCorks(),
+		all: rate.NewLimiter(wire.NewPerSecond, wire.NewBurst), addrs: map[netip.Addr]*source{}, devices: map[discovery.DeviceID][]*Conn{},
 		open: map[netip.Addr]int{}, badAddr: offences[netip.Addr]{}, badDev: offences[discovery.DeviceID]{}}
 }
 
@@ -84,72 +83,113 @@ func (l *Listener) Run(ctx context.Context) error {
 			}
 			continue
 		}
-		addr, ok := l.admit(c)
+		s, ok := l.admit(c)
 		if !ok {
 			c.Close()
 			continue
 		}
-		wg.Go(func() { l.shake(ctx, c, addr) })
+		wg.Go(func() { l.shake(ctx, s) })
 	}
 }
 
 // admit counts a new connection against the limits.
-func (l *Listener) admit(c net.Conn) (netip.Addr, bool) {
-	var addr netip.Addr
+func (l *Listener) admit(c net.Conn) (*stranger, bool) {
+	st := &stranger{Conn: c, since: time.Now()}
 	if a, ok := c.RemoteAddr().(*net.TCPAddr); ok {
-		addr = a.AddrPort().Addr().Unmap()
+		st.addr = a.AddrPort().Addr().Unmap()
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := l.addrs[addr]
+	s := l.addrs[st.addr]
 	if s == nil {
-		if len(l.addrs) >= maxAddrs {
+		if len(l.addrs) >= wire.MaxCounted {
 			for a, s := range l.addrs { // forget whoever waits for nothing
 				if s.pending == 0 {
 					delete(l.addrs, a)
 				}
 			}
 		}
-		s = &source{limit: rate.NewLimiter(addrPerSecond, addrBurst)}
-		l.addrs[addr] = s
+		s = &source{limit: rate.NewLimiter(wire.NewAddrPerSecond, wire.NewAddrBurst)}
+		l.addrs[st.addr] = s
 	}
-	if l.badAddr.refused(addr, time.Now()) || l.pending >= maxPending || s.pending >= maxPendingAddr || !s.limit.Allow() || !l.all.Allow() {
+	if l.badAddr.refused(st.addr, st.since) || s.pending >= wire.MaxPendingAddr || !s.limit.Allow() || !l.room(st.since) {
 		l.refused++
-		return addr, false
+		return nil, false
 	}
-	l.pending++
+	l.pending = append(l.pending, st)
 	s.pending++
-	return addr, true
+	return st, true
 }
 
-func (l *Listener) leave(addr netip.Addr) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.pending--
-	if s := l.addrs[addr]; s != nil {
+// slow is how long a stranger that is no longer silent keeps its place when others want it: no honest one needs so long.
+const slow = time.Second
+
+// room makes room for one more stranger. When there is none, whoever has been silent the longest gives way, or else
+// whoever is slow: a neighbour speaks at once, and must get in while others open connections and say nothing. The caller holds mu.
+func (l *Listener) room(now time.Time) bool {
+	if len(l.pending) < wire.MaxPending {
+		return true
+	}
+	i := slices.IndexFunc(l.pending, func(s *stranger) bool { return !s.spoke.Load() })
+	if i < 0 && now.Sub(l.pending[0].since) > slow {
+		i = 0
+	}
+	if i < 0 {
+		return false
+	}
+	st := l.pending[i]
+	l.forget(st)
+	st.Close()
+	return true
+}
+
+// forget takes a stranger off the list. The caller holds mu.
+func (l *Listener) forget(st *stranger) {
+	i := slices.Index(l.pending, st)
+	if i < 0 {
+		return // it gave way before
+	}
+	l.pending = slices.Delete(l.pending, i, i+1)
+	if s := l.addrs[st.addr]; s != nil {
 		s.pending--
 	}
 }
 
+// leave ends the pending of a stranger: it said hello, or is gone.
+func (l *Listener) leave(st *stranger) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.forget(st)
+}
+
 // shake proves the other side. It keeps its place among the pending until its hello came or it is closed.
-func (l *Listener) shake(ctx context.Context, c net.Conn, addr netip.Addr) {
-	done := sync.OnceFunc(func() { l.leave(addr) })
-	k := &cork{Conn: c}
-	t := tls.Server(k, config(l.ident, nil))
+func (l *Listener) shake(ctx context.Context, st *stranger) {
+	done := func() { l.leave(st) }
 	hctx, cancel := context.WithTimeout(ctx, wire.HandshakeTime)
 	defer cancel()
-	if err := t.HandshakeContext(hctx); err != nil {
-		l.log.Debug("handshake refused", "remote", c.RemoteAddr(), "err", err)
-		if isBreach(err) {
-			l.blameAddr(addr)
+	k := &cork{Conn: st.Conn}
+	k.stranger()
+	c := config(l.ident, nil)
+	c.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { // what costs something begins now
+		st.spoke.Store(true)
+		if l.all.Wait(hctx) != nil {
+			return nil, context.DeadlineExceeded
 		}
-		c.Close()
+		return nil, nil //nolint:nilnil // the same configuration
+	}
+	t := tls.Server(k, c)
+	if err := t.HandshakeContext(hctx); err != nil {
+		l.log.Debug("handshake refused", "remote", st.RemoteAddr(), "err", err)
+		if isBreach(err) {
+			l.blameAddr(st.addr)
+		}
+		st.Close()
 		done()
 		return
 	}
 	conn, err := newConn(t, k)
 	if err != nil {
-		c.Close()
+		st.Close()
 		done()
 		return
 	}
@@ -178,23 +218,30 @@ func (l *Listener) blameDevice(id discovery.DeviceID) {
 
 // Push gives a proven connection to the server: an accepted one, or one this device dialled and lends to the other side.
 // It reports whether it was taken; a refused one is closed. It is closed too if no hello comes in time.
-func (l *Listener) Push(c *Conn) bool { return l.push(c, func() {}) }
+func (l *Listener) Push(c *Conn) bool {
+	c.cork.stranger()
+	return l.push(c, func() {})
+}
 
 // push is Push; greeted is called once, when the hello came or the connection is closed.
 func (l *Listener) push(c *Conn, greeted func()) bool {
 	s := c.Session
-	if !l.enter(s) {
+	ok, old := l.enter(c, func() {
+		s.forgo()
+		greeted()
+		l.exit(s.ID, c)
+	})
+	if old != nil {
+		old.Close()
+	}
+	if !ok {
 		c.Close()
 		greeted()
 		return false
 	}
 	s.breach = func() { l.blameDevice(s.ID) }
-	c.onClose = func() {
-		s.forgo()
-		greeted()
-		l.exit(s)
-	}
-	s.expect(c, wire.HelloTime, greeted)
+	c.cork.pool = l.corks
+	s.expect(c, wire.HelloTime, func() { c.cork.friend(); greeted() })
 	select {
 	case l.ready <- c:
 		return true
@@ -204,29 +251,49 @@ func (l *Listener) push(c *Conn, greeted func()) bool {
 	}
 }
 
-// enter counts a proven connection against the limits.
-func (l *Listener) enter(s *Session) bool {
+// quiet is how long nothing must have come or gone on a connection for it to give way to a new one of the same device. A device that
+// lost its network, or has another address now, never closes the ones from before; what it uses is never quiet for so long.
+const quiet = 3 * time.Second
+
+// enter counts a proven connection against the limits. If the device has as many as it may, the one that was quiet the longest is
+// returned, for the caller to close. onClose is called when c is closed, if it entered.
+func (l *Listener) enter(c *Conn, onClose func()) (ok bool, old *Conn) {
+	s, now := c.Session, time.Now()
 	addr := s.Remote.Addr()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	crowd := l.open[addr] >= maxPerAddr && addr.IsValid() && !addr.IsLoopback()
-	if crowd || l.devices[s.ID] >= maxPerDevice || l.conns >= maxConns || l.badDev.refused(s.ID, time.Now()) {
-		l.refused++
-		return false
+	mine := l.devices[s.ID]
+	if len(mine) >= wire.MaxDeviceConns {
+		old = slices.MinFunc(mine, func(a, b *Conn) int { return cmp.Compare(a.moved.Load(), b.moved.Load()) })
+		if now.Sub(time.Unix(0, old.moved.Load())) < quiet {
+			l.refused++
+			return false, nil
+		}
 	}
-	l.devices[s.ID]++
+	crowd := l.open[addr] >= wire.MaxAddrConns && addr.IsValid() && !addr.IsLoopback()
+	if crowd || l.conns >= wire.MaxConns || l.badDev.refused(s.ID, now) {
+		l.refused++
+		return false, nil
+	}
+	c.onClose = onClose
+	c.moved.Store(now.UnixNano())
+	l.devices[s.ID] = append(mine, c)
 	l.open[addr]++
 	l.conns++
-	return true
+	return true, old
 }
 
-func (l *Listener) exit(s *Session) {
-	addr := s.Remote.Addr()
+func (l *Listener) exit(id discovery.DeviceID, c *Conn) {
+	addr := c.Session.Remote.Addr()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.conns--
-	if l.devices[s.ID]--; l.devices[s.ID] <= 0 {
-		delete(l.devices, s.ID)
+	mine := l.devices[id]
+	if i := slices.Index(mine, c); i >= 0 {
+		mine = slices.Delete(mine, i, i+1)
+	}
+	if l.devices[id] = mine; len(mine) == 0 {
+		delete(l.devices, id)
 	}
 	if l.open[addr]--; l.open[addr] <= 0 {
 		delete(l.open, addr)

@@ -15,10 +15,12 @@ import (
 	"porchlight/transfer/wire"
 )
 
-// Connections to one device. Two for questions keep a listing quick beside a pull; four for bytes are the most that
+// Connections to one device. Two for questions keep a listing quick beside a pull, and two more those that the other side
+// thinks about for seconds; four for bytes are the most that
 // paid on a pair of computers (one 0.60 of raw TLS, two 0.71, four 0.62 on two cores; more cores gain more).
 const (
 	quickConns = 2
+	slowConns  = 2
 	bulkConns  = 4
 	maxSpares  = 4                      // lent connections kept for later
 	preferLent = time.Minute            // after a dial failed and a lent connection worked, dialling is not tried first for so long
@@ -33,6 +35,7 @@ type Class uint8
 const (
 	Quick  Class = iota // small answers
 	Bulk                // bytes of files
+	Slow                // small answers that may be long in coming
 	Stream              // the one endless answer
 )
 
@@ -42,7 +45,7 @@ type Peer struct {
 	dialer  *Dialer
 	addrs   func() []netip.AddrPort // best first
 	onGreet func(Greeting)
-	clients [3]*http.Client
+	clients [4]*http.Client
 
 	mu        sync.Mutex // guards the fields below
 	conns     map[*Conn]bool
@@ -57,7 +60,7 @@ type Peer struct {
 // connection, with no lock held. Nothing is dialled before the first request.
 func NewPeer(id discovery.DeviceID, d *Dialer, addrs func() []netip.AddrPort, onGreet func(Greeting)) *Peer {
 	p := &Peer{ID: id, dialer: d, addrs: addrs, onGreet: onGreet, conns: map[*Conn]bool{}, wake: make(chan struct{})}
-	for class, n := range []int{Quick: quickConns, Bulk: bulkConns, Stream: 1} {
+	for class, n := range []int{Quick: quickConns, Bulk: bulkConns, Slow: slowConns, Stream: 1} {
 		t := &http.Transport{
 			DialContext:            func(ctx context.Context, _, _ string) (net.Conn, error) { return p.dial(ctx) },
 			DisableCompression:     true,
@@ -65,7 +68,7 @@ func NewPeer(id discovery.DeviceID, d *Dialer, addrs func() []netip.AddrPort, on
 			MaxIdleConnsPerHost:    n,
 			IdleConnTimeout:        wire.ClientIdle,
 			ResponseHeaderTimeout:  wire.StallTime,
-			MaxResponseHeaderBytes: 16 << 10,
+			MaxResponseHeaderBytes: wire.MaxHeader,
 			ReadBufferSize:         64 << 10,
 		}
 		p.clients[class] = &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}

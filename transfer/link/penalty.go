@@ -6,23 +6,15 @@ import (
 	"io"
 	"net"
 	"time"
+
+	"porchlight/transfer/wire"
 )
 
-// A breach of the protocol closes its connection. Whoever commits as many as breaches within breachTime is refused for
-// refuseFirst, then for twice as long each time, up to refuseMost; after refuseMost of good conduct all is forgotten.
-const (
-	breaches     = 3
-	breachTime   = time.Minute
-	refuseFirst  = time.Minute
-	refuseMost   = time.Hour
-	maxOffenders = 1024 // remembered, addresses and devices apart
-)
-
-// offender is somebody who broke the protocol.
+// offender is somebody who broke the protocol: each breach closes its connection, and many are answered with a refusal (wire.Breaches).
 type offender struct {
-	at    [breaches]time.Time // the last breaches, the oldest first
-	term  time.Duration       // of the last refusal
-	until time.Time           // refused until then
+	at    [wire.Breaches]time.Time // the last breaches, the oldest first
+	term  time.Duration            // of the last refusal
+	until time.Time                // refused until then
 }
 
 // offences remembers those who broke the protocol: devices, and addresses that never became one. Not for several
@@ -41,15 +33,15 @@ func (o offences[K]) blame(k K, now time.Time) bool {
 		return false // it pays for that already
 	}
 	copy(f.at[:], f.at[1:])
-	f.at[breaches-1] = now
-	if f.at[0].IsZero() || now.Sub(f.at[0]) > breachTime {
+	f.at[wire.Breaches-1] = now
+	if f.at[0].IsZero() || now.Sub(f.at[0]) > wire.BreachTime {
 		return false
 	}
-	if now.Sub(f.until) > refuseMost {
+	if now.Sub(f.until) > wire.RefuseMost {
 		f.term = 0
 	}
-	f.term = min(max(2*f.term, refuseFirst), refuseMost)
-	f.until, f.at = now.Add(f.term), [breaches]time.Time{}
+	f.term = min(max(2*f.term, wire.RefuseFirst), wire.RefuseMost)
+	f.until, f.at = now.Add(f.term), [wire.Breaches]time.Time{}
 	return true
 }
 
@@ -61,19 +53,19 @@ func (o offences[K]) refused(k K, now time.Time) bool {
 
 // makeRoom forgets whose account is settled, or, in a flood, whoever would be let in first.
 func (o offences[K]) makeRoom(now time.Time) {
-	if len(o) < maxOffenders {
+	if len(o) < wire.MaxCounted {
 		return
 	}
 	var first K
 	var at time.Time
 	for k, f := range o {
-		if now.Sub(f.until) > refuseMost && now.Sub(f.at[breaches-1]) > breachTime {
+		if now.Sub(f.until) > wire.RefuseMost && now.Sub(f.at[wire.Breaches-1]) > wire.BreachTime {
 			delete(o, k)
 		} else if at.IsZero() || f.until.Before(at) {
 			first, at = k, f.until
 		}
 	}
-	if len(o) >= maxOffenders {
+	if len(o) >= wire.MaxCounted {
 		delete(o, first)
 	}
 }

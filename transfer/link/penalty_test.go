@@ -12,45 +12,46 @@ import (
 	"time"
 
 	"porchlight/discovery/identity"
+	"porchlight/transfer/wire"
 )
 
 func TestOffences(t *testing.T) {
 	o, now := offences[string]{}, time.Unix(1e9, 0)
 	three := func() {
-		for range breaches {
+		for range wire.Breaches {
 			o.blame("m", now)
 		}
 	}
-	for i := range breaches {
+	for i := range wire.Breaches {
 		if o.blame("clumsy", now) || o.refused("clumsy", now) {
 			t.Errorf("refused after %d breaches, a minute apart", i+1)
 		}
-		now = now.Add(breachTime/2 + time.Second)
+		now = now.Add(wire.BreachTime/2 + time.Second)
 	}
-	for want := refuseFirst; ; want = min(2*want, refuseMost) {
+	for want := wire.RefuseFirst; ; want = min(2*want, wire.RefuseMost) {
 		three()
 		if !o.refused("m", now.Add(want-1)) || o.refused("m", now.Add(want)) {
 			t.Fatalf("not refused for %v", want)
 		}
 		now = now.Add(want)
-		if want == refuseMost {
+		if want == wire.RefuseMost {
 			break
 		}
 	}
-	now = now.Add(refuseMost + time.Second)
+	now = now.Add(wire.RefuseMost + time.Second)
 	three()
-	if !o.refused("m", now) || o.refused("m", now.Add(refuseFirst)) {
+	if !o.refused("m", now) || o.refused("m", now.Add(wire.RefuseFirst)) {
 		t.Error("good conduct is not rewarded")
 	}
 	if o.refused("n", now) {
 		t.Error("somebody else is refused")
 	}
-	for i := range 3 * maxOffenders {
-		for range breaches {
+	for i := range 3 * wire.MaxCounted {
+		for range wire.Breaches {
 			o.blame(fmt.Sprint(i), now.Add(time.Duration(i)))
 		}
 	}
-	if len(o) > maxOffenders || !o.refused(fmt.Sprint(3*maxOffenders-1), now.Add(time.Second)) {
+	if len(o) > wire.MaxCounted || !o.refused(fmt.Sprint(3*wire.MaxCounted-1), now.Add(time.Second)) {
 		t.Errorf("%d offenders remembered", len(o))
 	}
 }

@@ -168,6 +168,12 @@ func (s *Server) leave(rd *reader) {
 // watch replaces the folders a device looks at.
 func (s *Server) watch(w http.ResponseWriter, r *http.Request) {
 	const most = wire.MaxWatch * (share.MaxPath + 64)
+	give, err := s.lists.take(r.Context(), 2*most)
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	defer give()
 	data, err := body(w, r, most)
 	if err != nil {
 		s.breach(w, r, err)
@@ -179,14 +185,14 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if len(m.Dirs) > wire.MaxWatch {
-		s.refuse(w, r, transfer.ErrLimit)
+		s.breach(w, r, transfer.ErrLimit)
 		return
 	}
 	dev := link.SessionOf(r.Context()).ID
 	want := map[dirKey]string{}
 	for _, d := range m.Dirs {
 		if len(d.Share) != 16 {
-			s.refuse(w, r, transfer.ErrProtocol)
+			s.breach(w, r, transfer.ErrProtocol)
 			return
 		}
 		tree, p, err := s.place(dev, share.ID(d.Share), d.Path)

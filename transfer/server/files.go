@@ -2,6 +2,7 @@ package server
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,15 +51,19 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) {
 	}
 	done, ok := s.beginList(link.SessionOf(r.Context()).ID)
 	if !ok {
+		pause(r, wire.RefusalTime)
 		s.refuse(w, r, transfer.ErrBusy)
 		return
 	}
 	defer done()
-	q := r.URL.Query()
-	order := share.Sort(q.Get("sort"))
-	if order == "" {
-		order = share.ByName
+	give, err := s.lists.take(r.Context(), listCost)
+	if err != nil {
+		s.refuse(w, r, err)
+		return
 	}
+	defer give()
+	q := r.URL.Query()
+	order := share.Sort(cmp.Or(q.Get("sort"), string(share.ByName)))
 	if !order.Valid() {
 		s.refuse(w, r, transfer.ErrProtocol)
 		return
@@ -115,7 +120,7 @@ func (s *Server) file(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer f.Close()
-	done, err := s.beginSend(r)
+	done, err := s.beginSend(r, sendCost)
 	if err != nil {
 		s.refuse(w, r, err)
 		return
@@ -172,26 +177,34 @@ func (s *Server) readAll(ctx context.Context, f *safefs.File, p []byte, off int6
 	return nil
 }
 
-// openRange opens what a file request asks for.
-func (s *Server) openRange(r *http.Request) (*safefs.File, transfer.Range, error) {
+// openVersion opens the version of a file that a request names.
+func (s *Server) openVersion(r *http.Request) (*safefs.Tree, *safefs.File, error) {
 	tree, p, err := s.placeOf(r)
 	if err != nil {
-		return nil, transfer.Range{}, err
+		return nil, nil, err
 	}
 	want, err := share.ParseVersion(strings.Trim(r.Header.Get("If-Match"), `"`))
 	if err != nil {
-		return nil, transfer.Range{}, transfer.ErrProtocol
+		return nil, nil, transfer.ErrProtocol
 	}
 	f, err := tree.Open(p)
 	if err != nil {
+		return nil, nil, err
+	}
+	if f.Entry().Version != want {
+		f.Close()
+		return nil, nil, transfer.ErrChanged
+	}
+	return tree, f, nil
+}
+
+// openRange opens what a file request asks for.
+func (s *Server) openRange(r *http.Request) (*safefs.File, transfer.Range, error) {
+	_, f, err := s.openVersion(r)
+	if err != nil {
 		return nil, transfer.Range{}, err
 	}
-	e := f.Entry()
-	if e.Version != want {
-		f.Close()
-		return nil, transfer.Range{}, transfer.ErrChanged
-	}
-	rg, err := parseRange(r.Header.Get("Range"), e.Size)
+	rg, err := parseRange(r.Header.Get("Range"), f.Entry().Size)
 	if err != nil {
 		f.Close()
 		return nil, transfer.Range{}, err
@@ -228,7 +241,7 @@ func (s *Server) pack(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, kindOf(err))
 		return
 	}
-	done, err := s.beginSend(r)
+	done, err := s.beginSend(r, packCost)
 	if err != nil {
 		s.refuse(w, r, err)
 		return
@@ -236,7 +249,7 @@ func (s *Server) pack(w http.ResponseWriter, r *http.Request) {
 	defer done()
 	items, err := packItems(w, r)
 	if err != nil {
-		s.refuse(w, r, err)
+		s.breach(w, r, err)
 		return
 	}
 	buf := s.buffers.Get().(*[]byte)
@@ -257,20 +270,25 @@ func (s *Server) pack(w http.ResponseWriter, r *http.Request) {
 	seq.end()
 }
 
-// packItems reads what a pack request asks for.
+// packItems reads what a pack request asks for. transfer.ErrAway says that the caller left in the middle, or was too slow.
 func packItems(w http.ResponseWriter, r *http.Request) ([]wire.PackItem, error) {
 	var items []wire.PackItem
 	in := canon.NewReader(http.MaxBytesReader(w, r.Body, wire.MaxPackRequest))
 	for {
 		var it wire.PackItem
 		err := in.Read(&it)
-		if errors.Is(err, io.EOF) {
+		var large *http.MaxBytesError
+		switch {
+		case errors.Is(err, io.EOF):
 			io.Copy(io.Discard, in.Body()) //nolint:errcheck // at most MaxPackRequest; net/http would read it later
 			calm(w)
 			return items, nil
-		}
-		if err != nil || len(items) == wire.MaxPackItems {
+		case errors.As(err, &large), err == nil && len(items) == wire.MaxPackItems:
 			return nil, transfer.ErrLimit
+		case errors.Is(err, canon.ErrMessage):
+			return nil, errors.Join(transfer.ErrProtocol, err)
+		case err != nil:
+			return nil, errors.Join(transfer.ErrAway, err)
 		}
 		items = append(items, it)
 	}
@@ -305,32 +323,24 @@ func (s *Server) readSmall(ctx context.Context, files *safefs.Batch, it wire.Pac
 
 // layer describes the content of one version of a file; what was hashed while it was served need not be read again.
 func (s *Server) layer(w http.ResponseWriter, r *http.Request) {
-	tree, p, err := s.placeOf(r)
-	if err != nil {
-		s.refuse(w, r, kindOf(err))
-		return
-	}
-	want, err := share.ParseVersion(strings.Trim(r.Header.Get("If-Match"), `"`))
-	if err != nil {
-		s.refuse(w, r, transfer.ErrProtocol)
-		return
-	}
-	f, err := tree.Open(p)
+	tree, f, err := s.openVersion(r)
 	if err != nil {
 		s.refuse(w, r, kindOf(err))
 		return
 	}
 	defer f.Close()
 	e := f.Entry()
-	if e.Version != want {
-		s.refuse(w, r, transfer.ErrChanged)
-		return
-	}
 	l, err := s.layerOf(r.Context(), link.SessionOf(r.Context()).ID, tree, f)
 	if err != nil {
 		s.refuse(w, r, kindOf(err))
 		return
 	}
+	give, err := s.memory.take(r.Context(), layerCost(len(l.Pieces)))
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	defer give()
 	a := wire.LayerAnswer{Version: e.Version[:], Size: l.Size, Root: l.Root[:], Layer: make([]byte, 0, 32*len(l.Pieces))}
 	for _, h := range l.Pieces {
 		a.Layer = append(a.Layer, h[:]...)
@@ -370,15 +380,12 @@ func (q *sequence) end() {
 	}
 }
 
-// stride is how much of a body is sent under one deadline: a reader slower than this in StallTime (17 KiB a second) is given up.
-const stride = 512 << 10
-
-// deadlined gives every stride of a body the time that a body may stall.
+// deadlined gives every wire.StallSend of a body the time that a body may stall; a slower reader is given up.
 type deadlined struct{ w http.ResponseWriter }
 
 func (d deadlined) Write(p []byte) (n int, err error) {
 	for len(p) > 0 && err == nil {
-		part := p[:min(len(p), stride)]
+		part := p[:min(len(p), wire.StallSend)]
 		extend(d.w)
 		var m int
 		m, err = d.w.Write(part)

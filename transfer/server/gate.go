@@ -15,21 +15,6 @@ import (
 	"porchlight/transfer/wire"
 )
 
-// Limits of one device, whatever the number of its connections.
-const (
-	maxInFlight    = 16  // requests at once
-	perSecond      = 200 // requests, burst perSecondBurst
-	perSecondBurst = 400
-	listsPerSecond = 20 // listings, burst listsBurst: each may read a whole folder
-	listsBurst     = 60
-	maxLists       = 4    // listings at once: each holds the names of its folder; a neighbour has two connections for them
-	maxSends       = 8    // answers with bytes of files at once: a neighbour has four connections for them
-	maxDevices     = 1024 // devices counted
-)
-
-// overTime is how long a request over the rate waits for its refusal: without it the refusals themselves would be a load.
-const overTime = 100 * time.Millisecond
-
 // device is what is counted for one device. All but the limiters is guarded by Server.mu.
 type device struct {
 	all, lists *rate.Limiter
@@ -66,7 +51,7 @@ func (s *Server) gate(mux *http.ServeMux) http.Handler {
 		}
 		d, ok := s.enter(sess.ID)
 		if !ok {
-			pause(r, overTime)
+			pause(r, wire.RefusalTime)
 			s.refuse(w, r, transfer.ErrBusy)
 			return
 		}
@@ -141,14 +126,14 @@ func (s *Server) enter(id discovery.DeviceID) (*device, bool) {
 	defer s.mu.Unlock()
 	d := s.devices[id]
 	if d == nil {
-		if len(s.devices) >= maxDevices {
+		if len(s.devices) >= wire.MaxCounted {
 			s.forgetOldest()
 		}
-		d = &device{all: rate.NewLimiter(perSecond, perSecondBurst), lists: rate.NewLimiter(listsPerSecond, listsBurst)}
+		d = &device{all: rate.NewLimiter(wire.RequestsPerSecond, wire.RequestsBurst), lists: rate.NewLimiter(wire.ListsPerSecond, wire.ListsBurst)}
 		s.devices[id] = d
 	}
 	d.seen = time.Now()
-	if d.inFlight >= maxInFlight || !d.all.Allow() {
+	if d.inFlight >= wire.MaxInFlight || !d.all.Allow() {
 		return nil, false
 	}
 	d.inFlight++
@@ -178,7 +163,7 @@ func (s *Server) beginList(id discovery.DeviceID) (done func(), ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d := s.devices[id] // it is in flight, and so counted
-	if d == nil || d.listing >= maxLists || !d.lists.Allow() {
+	if d == nil || d.listing >= wire.MaxLists || !d.lists.Allow() {
 		return nil, false
 	}
 	d.listing++
@@ -189,11 +174,12 @@ func (s *Server) beginList(id discovery.DeviceID) (done func(), ok bool) {
 	}, true
 }
 
-// beginSend waits for a turn to send bytes of files: few for one device, so that nobody takes all; done ends it.
-func (s *Server) beginSend(r *http.Request) (done func(), err error) {
+// beginSend waits for a turn to send bytes of files, and for memory to do it: few for one device, so that nobody takes
+// all; done ends it.
+func (s *Server) beginSend(r *http.Request, cost int64) (done func(), err error) {
 	s.mu.Lock()
 	d := s.devices[link.SessionOf(r.Context()).ID]
-	if d == nil || d.sending >= maxSends {
+	if d == nil || d.sending >= wire.MaxDeviceSends {
 		s.mu.Unlock()
 		return nil, transfer.ErrBusy
 	}
@@ -204,16 +190,22 @@ func (s *Server) beginSend(r *http.Request) (done func(), err error) {
 		defer s.mu.Unlock()
 		d.sending--
 	}
-	patience := time.NewTimer(wire.StallTime / 2)
+	patience := time.NewTimer(wire.Patience)
 	defer patience.Stop()
 	select {
 	case s.sends <- struct{}{}:
-		return func() { <-s.sends; end() }, nil
 	case <-patience.C:
-		err = transfer.ErrBusy
+		end()
+		return nil, transfer.ErrBusy
 	case <-r.Context().Done():
-		err = transfer.ErrAway
+		end()
+		return nil, transfer.ErrAway
 	}
-	end()
-	return nil, err
+	give, err := s.memory.take(r.Context(), cost)
+	if err != nil {
+		<-s.sends
+		end()
+		return nil, err
+	}
+	return func() { give(); <-s.sends; end() }, nil
 }

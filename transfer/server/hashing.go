@@ -16,14 +16,6 @@ import (
 	"porchlight/transfer/wire"
 )
 
-// Limits of hashing.
-const (
-	maxGathers = 64      // files whose pieces are noted while they are served
-	maxNoted   = 4 << 20 // pieces of them: 128 MiB of values, 4 TiB of files
-	maxBuilds  = 4       // files read only to be hashed, at once
-	devBuilds  = 2       // of them for one device
-)
-
 // hashing notes the hash of each piece as it is served, so that the layer, asked for at the end, costs nothing more.
 type hashing struct {
 	cache *content.Cache
@@ -81,7 +73,7 @@ func (h *hashing) of(e share.Entry) *gathering {
 		return el.Value.(*gathering)
 	}
 	h.open[e.Version] = h.order.PushFront(g)
-	for h.noted += g.pieces; h.order.Len() > 1 && (h.order.Len() > maxGathers || h.noted > maxNoted); {
+	for h.noted += g.pieces; h.order.Len() > 1 && (h.order.Len() > wire.MaxGathers || h.noted > wire.MaxNoted); {
 		last := h.order.Remove(h.order.Back()).(*gathering)
 		h.noted -= last.pieces
 		delete(h.open, last.version)
@@ -119,12 +111,12 @@ func (h *hashing) ready(ctx context.Context, v share.Version) (content.Layer, bo
 }
 
 // layerOf returns the layer of an open file, from the cache, from what was noted, or by reading it. What takes longer than
-// half of what a caller waits is transfer.ErrBusy: the reading goes on, and who asks again finds it further on.
+// wire.Patience, half of what a caller waits, is transfer.ErrBusy: the reading goes on, and who asks again finds it further on.
 func (s *Server) layerOf(ctx context.Context, dev discovery.DeviceID, tree *safefs.Tree, f *safefs.File) (content.Layer, error) {
 	if l, ok := s.hashing.ready(ctx, f.Entry().Version); ok {
 		return l, f.Check()
 	}
-	patience := time.NewTimer(wire.StallTime / 2)
+	patience := time.NewTimer(wire.Patience)
 	defer patience.Stop()
 	for {
 		b, freed, err := s.begin(dev, tree, f.Entry())
@@ -163,7 +155,7 @@ func (s *Server) begin(dev discovery.DeviceID, tree *safefs.Tree, e share.Entry)
 			mine++
 		}
 	}
-	if mine >= devBuilds || len(h.builds) >= maxBuilds {
+	if mine >= wire.DeviceBuilds || len(h.builds) >= wire.MaxBuilds {
 		return nil, h.freed, nil
 	}
 	if s.life == nil || s.life.Err() != nil {

@@ -186,11 +186,11 @@ func TestOneDeviceHasItsShare(t *testing.T) {
 	v := onTCP(t)
 	mallory := someone(t)
 	var all []*attacker
-	for range 12 {
+	for range wire.MaxDeviceConns {
 		all = append(all, v.hello(mallory))
 	}
 	if a := v.attack(mallory); !a.closed(3 * time.Second) {
-		t.Error("a thirteenth connection")
+		t.Error("one connection too many")
 	}
 	for _, a := range all[:4] {
 		a.events()

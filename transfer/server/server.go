@@ -65,6 +65,8 @@ type Server struct {
 	buffers sync.Pool // *[]byte of content.PieceSize
 	sends   chan struct{}
 	reads   chan struct{}
+	memory  *budget         // for bytes of files and layers
+	lists   *budget         // for listings
 	life    context.Context //nolint:containedctx // of Serve, for what outlives one request
 	running sync.WaitGroup
 
@@ -74,19 +76,13 @@ type Server struct {
 	devices map[discovery.DeviceID]*device
 }
 
-// Limits of all devices together.
-const (
-	allSends = 128 // answers with bytes of files: each holds a buffer of 1 MiB, for as long as its reader takes
-	maxReads = 24  // of them reading the disk: more readers make a disk slower, not faster
-)
-
 // New makes a server. It starts nothing.
 func New(cfg Config) *Server {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{cfg: cfg, devices: map[discovery.DeviceID]*device{}, hashing: newHashing(cfg.Layers), sends: make(chan struct{}, allSends),
-		reads: make(chan struct{}, maxReads)}
+	s := &Server{cfg: cfg, devices: map[discovery.DeviceID]*device{}, hashing: newHashing(cfg.Layers), sends: make(chan struct{}, wire.MaxSends),
+		reads: make(chan struct{}, wire.MaxReads), memory: newBudget(wire.MaxBuffers), lists: newBudget(wire.MaxListBuffers)}
 	s.hub.watchers = map[dirKey]*looked{}
 	s.hub.readers = map[*reader]bool{}
 	s.buffers.New = func() any { b := make([]byte, content.PieceSize); return &b }
@@ -103,7 +99,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		Handler:           s.Handler(),
 		ReadHeaderTimeout: wire.HeaderTime,
 		IdleTimeout:       wire.ServerIdle,
-		MaxHeaderBytes:    16 << 10,
+		MaxHeaderBytes:    wire.MaxHeader,
 		ConnContext:       link.WithSession,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),

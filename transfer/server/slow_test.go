@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"porchlight/share"
+	"porchlight/transfer/wire"
 )
 
 // pipes is a listener in memory, so that slowness can be tested in no time.
@@ -64,6 +65,10 @@ func TestSlowness(t *testing.T) {
 		{"slow watch", true, "PUT /v1/watch HTTP/1.1\r\nHost: d\r\nContent-Length: 200\r\n\r\n", strings.Repeat("x", 100), 31 * time.Second},
 		{"slow pack", true, "POST " + listPath("/pack") + " HTTP/1.1\r\nHost: d\r\nTransfer-Encoding: chunked\r\n\r\n1000\r\n", strings.Repeat("x", 100), 31 * time.Second},
 		{"the rest never comes", true, "POST /nowhere HTTP/1.1\r\nHost: d\r\nContent-Length: 200\r\n\r\n", "", 31 * time.Second},
+		{"slow item length", true, "POST " + listPath("/pack") + " HTTP/1.1\r\nHost: d\r\nContent-Length: 5000\r\n\r\n\xff", strings.Repeat("\x80", 100), 31 * time.Second},
+		{"slow item", true, "POST " + listPath("/pack") + " HTTP/1.1\r\nHost: d\r\nContent-Length: 5000\r\n\r\n\x88\x27\xa2\x64path\x79\x26\xff", strings.Repeat("x", 100), 31 * time.Second},
+		{"slow chunk header", true, "PUT /v1/watch HTTP/1.1\r\nHost: d\r\nTransfer-Encoding: chunked\r\n\r\n1;", strings.Repeat("x", 100), 31 * time.Second},
+		{"slow trailer", true, "PUT /v1/watch HTTP/1.1\r\nHost: d\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n\xa0\r\n0\r\nX: ", strings.Repeat("x", 100), 31 * time.Second},
 		{"idle", true, "", "", 91 * time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -90,6 +95,36 @@ func TestSlowness(t *testing.T) {
 				}
 				time.Sleep(2 * time.Minute) // the sender ends
 			})
+		})
+	}
+}
+
+// TestSlowHandshake: a handshake that does not come, or comes byte by byte, is given up after 5 s.
+func TestSlowHandshake(t *testing.T) {
+	hello := "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
+	for _, drip := range []string{"", hello + strings.Repeat("x", 100)} {
+		synctest.Test(t, func(t *testing.T) {
+			v := inMemory(t)
+			c, err := v.dial(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			began := time.Now()
+			go func() {
+				for i := range drip {
+					if _, err := io.WriteString(c, drip[i:i+1]); err != nil {
+						return
+					}
+					time.Sleep(time.Second)
+				}
+			}()
+			go v.honest()
+			io.Copy(io.Discard, c) //nolint:errcheck // until it is closed
+			if took := time.Since(began); took > wire.HandshakeTime+time.Second {
+				t.Errorf("closed after %v", took)
+			}
+			time.Sleep(2 * time.Minute) // the sender ends
 		})
 	}
 }

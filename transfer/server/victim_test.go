@@ -213,14 +213,23 @@ func (v *victim) attack(ident *identity.Identity) *attacker {
 	if err != nil {
 		v.t.Fatal(err)
 	}
-	want := v.ident.ID()
-	t := tls.Client(c, ident.TLS(&want))
-	t.SetDeadline(time.Now().Add(10 * time.Second)) //nolint:errcheck // the handshake tells
-	if err := t.HandshakeContext(v.t.Context()); err != nil {
+	a, err := v.shake(v.t.Context(), c, ident)
+	if err != nil {
 		v.t.Fatal(err)
 	}
 	v.t.Cleanup(func() { c.Close() })
-	return &attacker{t, v.t, bufio.NewReader(t), c}
+	return a
+}
+
+// shake proves ident over a new connection.
+func (v *victim) shake(ctx context.Context, c net.Conn, ident *identity.Identity) (*attacker, error) {
+	want := v.ident.ID()
+	t := tls.Client(c, ident.TLS(&want))
+	t.SetDeadline(time.Now().Add(10 * time.Second)) //nolint:errcheck // the handshake tells
+	if err := t.HandshakeContext(ctx); err != nil {
+		return nil, err
+	}
+	return &attacker{t, v.t, bufio.NewReader(t), c}, nil
 }
 
 func helloRequest(t testing.TB, h wire.Hello, header string) string {

@@ -124,11 +124,16 @@ func TestErrorsTravel(t *testing.T) {
 
 // specLine finds the whole line of the table that begins with kind and status.
 func specLine(t *testing.T, r rule) string {
+	return specLineOf(t, fmt.Sprintf("| `%s` | %d |", r.kind, r.status))
+}
+
+// specLineOf finds the whole line that begins so.
+func specLineOf(t *testing.T, begin string) string {
+	t.Helper()
 	doc, err := os.ReadFile("PROTOCOL.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	begin := fmt.Sprintf("| `%s` | %d |", r.kind, r.status)
 	for line := range strings.Lines(string(doc)) {
 		if strings.HasPrefix(line, begin) {
 			return strings.TrimSuffix(line, "\n")
@@ -193,32 +198,4 @@ func TestEntryItemIsChecked(t *testing.T) {
 	if err := quick.Check(round, nil); err != nil {
 		t.Error(err)
 	}
-}
-
-func FuzzMessages(f *testing.F) {
-	for _, v := range []any{Hello{V: 1, Name: "a", Workgroup: "b"}, EntryItem{P: "a", K: 1, V: sixteen(1)}, LayerAnswer{Size: 1, Root: make([]byte, 32)}} {
-		b, err := canon.Marshal(v)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(b)
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		var h Hello
-		if canon.UnmarshalOpen(b, &h) == nil && h.Check() == nil && discovery.CheckName(h.Name) != nil {
-			t.Error("a hello with a bad name passed")
-		}
-		var i EntryItem
-		if canon.UnmarshalOpen(b, &i) == nil {
-			if e, err := i.Entry("d"); err == nil && e.Kind != share.Other && !e.Path.Under("d") {
-				t.Errorf("%q left its folder", e.Path)
-			}
-		}
-		var a LayerAnswer
-		if canon.UnmarshalOpen(b, &a) == nil {
-			if l, err := a.Content(); err == nil && l.Check() != nil {
-				t.Error("an inconsistent layer passed")
-			}
-		}
-	})
 }

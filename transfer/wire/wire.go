@@ -43,44 +43,6 @@ const (
 	TypeBytes    = "application/octet-stream"
 )
 
-// Limits. Each stands beside what it limits; PROTOCOL.md lists them in one table.
-const (
-	MaxHello       = 4 << 10           // request, bytes
-	MaxHelloAnswer = 64 << 10          // answer, bytes
-	MaxCheckup     = 1 << 10           // answer, bytes
-	MaxErrorBody   = 1 << 10           // bytes
-	MaxErrorText   = 128               // bytes
-	MaxProofs      = 16                // proofs in a hello, each ProofSize bytes
-	ProofSize      = 16                // bytes
-	MaxCaps        = 32                // capabilities in a hello
-	MaxWatch       = 32                // folders one device looks at
-	MaxPeers       = 64                // hints in one gossip answer
-	MaxPeerAddrs   = 3                 // addresses in one hint
-	MaxRange       = 64 << 20          // bytes of one file request
-	MaxPackItems   = 1024              // files in one pack request
-	MaxPackFile    = content.PieceSize // bytes of one packed file
-	MaxPackRequest = 1 << 20           // bytes of a pack request
-	MaxLayer       = 40 << 20          // bytes of a layer answer: a file of 1.25 TiB
-	MaxQueued      = 256               // events waiting for one reader
-	MaxListed      = 1 << 20           // entries of one folder that a reader takes
-	MaxDeep        = 16 << 20          // entries of a deep listing that a reader takes
-)
-
-// Times. A beat every 5 s keeps a stream alive; two missed ones make a peer suspect, three offline.
-const (
-	Beat          = 5 * time.Second
-	SuspectAfter  = 12 * time.Second
-	OfflineAfter  = 18 * time.Second
-	HandshakeTime = 5 * time.Second
-	HelloTime     = 5 * time.Second
-	HeaderTime    = 10 * time.Second
-	BodyTime      = 30 * time.Second // for the whole body of a request; the largest is 1 MiB
-	StallTime     = 30 * time.Second // without StallBytes of progress a body is given up
-	StallBytes    = 16 << 10
-	ClientIdle    = 60 * time.Second // shorter than the server's, so that a request never meets a closing connection
-	ServerIdle    = 90 * time.Second
-)
-
 // Hello is the first message on every connection, and its answer. Unknown fields are ignored.
 type Hello struct {
 	V         uint     `cbor:"v"`
@@ -102,11 +64,11 @@ func (h Hello) Check() error {
 		return transfer.ErrUnsupported
 	case discovery.CheckName(h.Name) != nil || discovery.CheckName(h.Workgroup) != nil:
 		return transfer.ErrProtocol
-	case len(h.Install) > 64 || len(h.App) > 64 || len(h.Caps) > MaxCaps || len(h.Proofs) > MaxProofs:
+	case len(h.Install) > MaxInstall || len(h.App) > MaxApp || len(h.Caps) > MaxCaps || len(h.Proofs) > MaxProofs:
 		return transfer.ErrLimit
 	}
 	for _, c := range h.Caps {
-		if len(c) > 32 {
+		if len(c) > MaxCap {
 			return transfer.ErrLimit
 		}
 	}
@@ -161,6 +123,22 @@ type PeerHint struct {
 	Age   uint32   `cbor:"age"`   // seconds since it was heard
 	// Direct says that the sender reaches it by dialling, and not only over connections lent to it.
 	Direct bool `cbor:"direct,omitempty"`
+}
+
+// Check refuses a hint outside the limits. The addresses are text that a stranger may have written.
+func (h PeerHint) Check() error {
+	if len(h.ID) != len(discovery.DeviceID{}) {
+		return transfer.ErrProtocol
+	}
+	if len(h.Addrs) > MaxPeerAddrs {
+		return transfer.ErrLimit
+	}
+	for _, a := range h.Addrs {
+		if len(a) > MaxPeerAddr {
+			return transfer.ErrLimit
+		}
+	}
+	return nil
 }
 
 // Checkup is what a device knows of the one that asks, and that one cannot know.

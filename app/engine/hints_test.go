@@ -1,0 +1,96 @@
+package engine
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"porchlight/discovery"
+	"porchlight/discovery/mdns"
+	"porchlight/discovery/presence"
+)
+
+// doorbell counts who connects, and hangs up.
+func doorbell(t *testing.T) (netip.AddrPort, *atomic.Int64) {
+	t.Helper()
+	in, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var came atomic.Int64
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			c, err := in.Accept()
+			if err != nil {
+				return
+			}
+			came.Add(1)
+			c.Close()
+		}
+	})
+	t.Cleanup(func() { in.Close(); wg.Wait() })
+	return in.Addr().(*net.TCPAddr).AddrPort(), &came
+}
+
+// TestForgedHints: announcements of a device that is away lead to addresses where it is not. Each is dialled once; where
+// another device answers, that one is told nothing.
+func TestForgedHints(t *testing.T) {
+	a := start(t, "anna", "")
+	m, err := a.mesh()
+	if err != nil {
+		t.Fatal(err)
+	}
+	away := discovery.DeviceID{5, 6, 7}
+	a.roster.Prove(presence.Proof{ID: away, Name: "away", Workgroup: "WORKGROUP"})
+	other := newMallory(t, malloryHello(), func(http.ResponseWriter, *http.Request) {})
+	at, came := doorbell(t)
+	from := netip.MustParseAddr("127.0.0.9")
+	say := func(addr netip.AddrPort, i int) {
+		m.sighted(discovery.Sighting{IDPrefix: mdns.IDPrefix(away), Instance: fmt.Sprintf("%016d", i), Name: "away", Workgroup: "WORKGROUP",
+			Addresses: []netip.AddrPort{addr}, Source: discovery.FromMDNS, From: from, At: time.Now()})
+	}
+	for i := range 500 {
+		say(at, 2*i)
+		say(other.addr, 2*i+1)
+		time.Sleep(4 * time.Millisecond) // the pace of the lies, which the bar is about
+	}
+	a.until("the lies are found out", func() bool { return came.Load() > 0 && len(a.roster.Dialable(away)) == 0 })
+	if n := came.Load(); n != 1 {
+		t.Errorf("an address where nobody speaks was dialled %d times", n)
+	}
+	if n := other.hellos.Load(); n != 0 {
+		t.Errorf("another device was greeted %d times", n)
+	}
+	if p, err := a.roster.Get(away); err != nil || p.State == discovery.Online {
+		t.Errorf("%+v, %v", p, err)
+	}
+	m.retryAll() // the user asks
+	a.until("it is tried again", func() bool { say(at, 1); return came.Load() == 2 })
+}
+
+// TestHintsHaveAPace: what anybody can send makes a neighbour try a few times at once, and then seldom.
+func TestHintsHaveAPace(t *testing.T) {
+	n := newNeighbour(&mesh{}, discovery.DeviceID{1})
+	tries := 0
+	for range 1000 {
+		n.hinted()
+		select {
+		case <-n.kick:
+			tries++
+		default:
+		}
+	}
+	if tries != hintsBurst {
+		t.Errorf("%d tries", tries)
+	}
+	n.try() // the device itself
+	if len(n.kick) != 1 {
+		t.Error("its own connection does not make it try")
+	}
+}

@@ -1,0 +1,8 @@
+//go:build !linux
+
+package mdns
+
+import "net"
+
+// joinedOnly is of use on Linux only.
+func joinedOnly(*net.UDPConn, bool) {}

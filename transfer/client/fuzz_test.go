@@ -1,0 +1,48 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"testing"
+	"time"
+)
+
+// FuzzAnswer answers each question with any bytes after a good head, or with nothing else. The question ends at once; an
+// error is a clear one; what is passed on lies where it was asked for.
+func FuzzAnswer(f *testing.F) {
+	f.Add(uint8(0), true, []byte("\x06\xa1\x63end\x00"))
+	questions := asks()
+	var names []string
+	for name := range questions {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	f.Fuzz(func(t *testing.T, which uint8, head bool, body []byte) {
+		name := names[int(which)%len(names)]
+		answer := body
+		if head {
+			answer = append([]byte(ok(len(body))), body...)
+			if name == "read" {
+				answer = bytes.Replace(answer, []byte("200 OK"), []byte("206 OK"), 1)
+			}
+		}
+		e := newEvil(t, func(w io.Writer, _ *http.Request) { w.Write(answer) }) //nolint:errcheck // the client may hang up
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		var err error
+		used := allocated(func() { _, err = questions[name](ctx, e.Client) })
+		if ctx.Err() != nil {
+			t.Fatalf("%s: no end", name)
+		}
+		if err != nil && !isClear(err) && !isKind(err) && !errors.Is(err, io.EOF) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if used > uint64(512<<10+4*len(answer)) { // the buffers of two ends of HTTP, and 64 KiB
+			t.Errorf("%s: %d bytes allocated for %d", name, used, len(answer))
+		}
+	})
+}

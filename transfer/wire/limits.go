@@ -1,0 +1,131 @@
+package wire
+
+import (
+	"time"
+
+	"porchlight/discovery/canon"
+	"porchlight/share/content"
+)
+
+// The limits of the protocol: all that a neighbour may cost this device, in one place. TestLimitsAreSpecified compares
+// them with the table of PROTOCOL.md, which says them to whoever writes another implementation.
+//
+// Limits of other things stand beside their types: of paths in package share (MaxPath, MaxDepth, MaxComponent), of names
+// in discovery (MaxName), of one CBOR message in discovery/canon (MaxDepth, MaxArray, MaxPairs), of announcements in
+// discovery/mdns, of the journal of a pull in share/safefs (MaxRecord), of the number of shares in share (MaxShares).
+
+// Messages and their parts, in bytes unless another unit is said.
+const (
+	MaxItem        = canon.MaxItem     // one item of a sequence
+	MaxHeader      = 16 << 10          // the header of a request, or of an answer
+	MaxHello       = 4 << 10           // request
+	MaxHelloAnswer = 64 << 10          // answer
+	MaxCheckup     = 1 << 10           // answer
+	MaxErrorBody   = 1 << 10           // answer
+	MaxErrorText   = 128               // in it
+	MaxProofs      = 16                // proofs in a hello, each of ProofSize
+	ProofSize      = 16                //
+	MaxCaps        = 32                // capabilities in a hello, each of at most MaxCap
+	MaxCap         = 32                //
+	MaxInstall     = 64                // of the install value
+	MaxApp         = 64                // of the program's version
+	MaxWatch       = 32                // folders one device looks at
+	MaxPeers       = 64                // hints in one gossip answer
+	MaxPeerAddrs   = 3                 // addresses in one hint, each of at most MaxPeerAddr
+	MaxPeerAddr    = 64                // "[IPv6 address]:port" has 47
+	MaxRange       = 64 << 20          // of one file request
+	MaxPackItems   = 1024              // files in one pack request
+	MaxPackFile    = content.PieceSize // one packed file
+	MaxPackRequest = 1 << 20           // a pack request
+	MaxLayer       = 40 << 20          // a layer answer: a file of 1.25 TiB
+	MaxListed      = 1 << 20           // entries of one folder that a reader takes
+	MaxDeep        = 16 << 20          // entries of a deep listing that a reader takes
+)
+
+// Strangers: connections that have not said hello. They may cost this much and no more.
+const (
+	MaxPending       = 64       // at once; beyond it the longest silent gives way
+	MaxPendingAddr   = 8        // of them from one address
+	NewPerSecond     = 20       // handshakes in all, after a burst of NewBurst: who says nothing costs none
+	NewBurst         = 128      //
+	NewAddrPerSecond = 5        // new ones from one address, after a burst of NewAddrBurst
+	NewAddrBurst     = 32       // a neighbour opens its seven at once, both ways
+	MaxStrangerBytes = 64 << 10 // received before the hello is whole, handshake included
+	HandshakeTime    = 5 * time.Second
+	HelloTime        = 5 * time.Second
+)
+
+// Connections with a hello.
+const (
+	MaxDeviceConns = 14   // of one device: 9 it dials, and what it lends
+	MaxAddrConns   = 48   // of one address: a computer several people work at; this computer itself has no limit
+	MaxConns       = 1024 // in all
+	MaxCounted     = 1024 // addresses, devices and offenders remembered, each
+)
+
+// Breaches: what no honest program sends. As many as Breaches within BreachTime are answered with a refusal of RefuseFirst,
+// the next with twice that, up to RefuseMost; after RefuseMost of good conduct all is forgotten.
+const (
+	Breaches    = 3
+	BreachTime  = time.Minute
+	RefuseFirst = time.Minute
+	RefuseMost  = time.Hour
+)
+
+// Requests of one device, whatever the number of its connections.
+const (
+	MaxInFlight       = 16                     // at once
+	RequestsPerSecond = 200                    // after a burst of RequestsBurst
+	RequestsBurst     = 400                    //
+	ListsPerSecond    = 20                     // listings, after a burst of ListsBurst: each may read a whole folder
+	ListsBurst        = 60                     //
+	MaxLists          = 4                      // listings at once: each holds the names of its folder; a neighbour has two connections for them
+	MaxDeviceSends    = 8                      // answers with bytes of files at once: a neighbour has four connections for them
+	DeviceBuilds      = 2                      // files read only to be hashed, at once
+	MaxStreams        = 2                      // event streams (hub.join): a new one beside one whose connection is dead and does not know it yet
+	MaxQueued         = 256                    // events waiting for one of them
+	RefusalTime       = 100 * time.Millisecond // a refusal for asking too often waits so long: refusals would be a load themselves
+)
+
+// Requests of all devices together.
+const (
+	MaxSends       = 128       // answers with bytes of files
+	MaxReads       = 24        // of them reading the disk: more readers make a disk slower, not faster
+	MaxBuilds      = 4         // files read only to be hashed, at once
+	MaxGathers     = 64        // files whose pieces are noted while they are served
+	MaxNoted       = 4 << 20   // pieces of them: 128 MiB of values, 4 TiB of files
+	MaxBuffers     = 176 << 20 // bytes in memory for answers with bytes of files and for layers
+	MaxListBuffers = 32 << 20  // bytes in memory for listings and lists of folders looked at
+	ConnBuffers    = 48 << 10  // bytes one connection holds by itself: records of TLS, what net/http reads ahead
+	AllBuffers     = MaxBuffers + MaxListBuffers + MaxConns*ConnBuffers
+)
+
+// Events of a neighbour that are acted on; what comes faster waits.
+const (
+	EventsPerSecond = 200
+	EventsBurst     = 1000
+	NamesEvery      = 2 * time.Second // new names: each is written to the disk
+	NamesBurst      = 10
+)
+
+// Checkups: one device may have this one dial it.
+const (
+	CheckupAgain = 3 * time.Second // between two dials because one device asks
+	MaxCheckups  = 8               // dials at once
+	CheckupAddrs = 4               // addresses dialled of one device
+)
+
+// Times. A beat every 5 s keeps a stream alive; two missed ones make a peer suspect, three offline.
+const (
+	Beat         = 5 * time.Second
+	SuspectAfter = 12 * time.Second
+	OfflineAfter = 18 * time.Second
+	HeaderTime   = 10 * time.Second
+	BodyTime     = 30 * time.Second // for the whole body of a request; the largest is 1 MiB
+	StallTime    = 30 * time.Second // without StallBytes of progress a body is given up
+	StallBytes   = 16 << 10         // when receiving
+	StallSend    = 512 << 10        // when sending: 17 KiB a second
+	Patience     = StallTime / 2    // a request waits so long for its turn, then it is busy
+	ClientIdle   = 60 * time.Second // shorter than the server's, so that a request never meets a closing connection
+	ServerIdle   = 90 * time.Second
+)

@@ -1,0 +1,115 @@
+package wire
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"porchlight/discovery"
+	"porchlight/discovery/canon"
+	"porchlight/share"
+)
+
+// size writes bytes as PROTOCOL.md does.
+func size(n int64) string {
+	switch {
+	case n >= 1<<20 && n%(1<<20) == 0:
+		return fmt.Sprintf("%d MiB", n>>20)
+	case n >= 1<<10 && n%(1<<10) == 0:
+		return fmt.Sprintf("%d KiB", n>>10)
+	}
+	return fmt.Sprintf("%d bytes", n)
+}
+
+func seconds(d time.Duration) string {
+	if d < time.Second {
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	}
+	if d == time.Hour {
+		return "1 h"
+	}
+	return fmt.Sprintf("%d s", int(d.Seconds()))
+}
+
+// thousands writes a number as PROTOCOL.md does.
+func thousands(n int) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// limitRows is the table of PROTOCOL.md, made of the constants.
+func limitRows() []string {
+	row := func(what, format string, args ...any) string {
+		return "| " + what + " | " + fmt.Sprintf(format, args...) + " |\n"
+	}
+	return []string{
+		row("one item of a sequence", "1 to %s bytes", thousands(MaxItem)),
+		row("one message", "%d levels, %d elements of a list, %d pairs of a map", canon.MaxDepth, canon.MaxArray, canon.MaxPairs),
+		row("hello: request, answer", "%s, %s; %s", size(MaxHello), size(MaxHelloAnswer), seconds(HelloTime)),
+		row("in a hello", "%d capabilities of %s, %d proofs of %s, `install` %s, `app` %s", MaxCaps, size(MaxCap), MaxProofs, size(ProofSize), size(MaxInstall), size(MaxApp)),
+		row("names of devices, workgroups and shares", "%s", size(discovery.MaxName)),
+		row("paths", "%s, %d components of %s", size(share.MaxPath), share.MaxDepth, size(share.MaxComponent)),
+		row("handshakes", "%s", seconds(HandshakeTime)),
+		row("connections without a hello", "%d at once, beyond which the longest silent gives way, %d from one address; %d handshakes a second after a burst of %d, %d new connections from one address after a burst of %d; %s received, handshake included",
+			MaxPending, MaxPendingAddr, NewPerSecond, NewBurst, NewAddrPerSecond, NewAddrBurst, size(MaxStrangerBytes)),
+		row("connections with one", "%d of one device, %d of one address, %d in all", MaxDeviceConns, MaxAddrConns, MaxConns),
+		row("breaches", "each closes its connection; %d within %s: %s refused, then twice as long each time, up to %s; counted by device, before the handshake by address",
+			Breaches, seconds(BreachTime), seconds(RefuseFirst), seconds(RefuseMost)),
+		row("requests of one device", "%d at once; %d a second after a burst of %d; %d listings at once, %d a second after a burst of %d; a refusal for asking too often comes after %s",
+			MaxInFlight, RequestsPerSecond, RequestsBurst, MaxLists, ListsPerSecond, ListsBurst, seconds(RefusalTime)),
+		row("event streams of one device", "%d; an older one ends; %d events unread", MaxStreams, MaxQueued),
+		row("folders looked at, shares, hints", "%d, %d, %d with %d addresses of %s", MaxWatch, share.MaxShares, MaxPeers, MaxPeerAddrs, size(MaxPeerAddr)),
+		row("entries a reader takes", "%s of one folder, %s of a deep listing", thousands(MaxListed), thousands(MaxDeep)),
+		row("checkups", "answer %s; one dial of one device in %s, to at most %d of its addresses, %d devices at once: beyond that `nowhere`",
+			size(MaxCheckup), seconds(CheckupAgain), CheckupAddrs, MaxCheckups),
+		row("request headers, body", "%s, %s; %s, and what the route says", seconds(HeaderTime), seconds(BodyTime), size(MaxHeader)),
+		row("one range, one packed file", "%s, %s", size(MaxRange), size(MaxPackFile)),
+		row("pack: request, files", "%s, %d", size(MaxPackRequest), MaxPackItems),
+		row("layer answer", "%s", size(MaxLayer)),
+		row("answers with bytes of files", "%d of one device, %d in all; %d of them reading the disk", MaxDeviceSends, MaxSends, MaxReads),
+		row("files hashed for a layer", "%d of one device, %d in all", DeviceBuilds, MaxBuilds),
+		row("memory for the network", "%s: %s for bytes of files and layers, %s for listings, %s for connections", size(AllBuffers), size(MaxBuffers), size(MaxListBuffers), size(MaxConns*ConnBuffers)),
+		row("waiting for a turn or for memory", "%s, then `busy`", seconds(Patience)),
+		row("a body without progress", "when receiving %s in %s, when sending %s in %s", size(StallBytes), seconds(StallTime), size(StallSend), seconds(StallTime)),
+		row("beat, suspect, offline", "%s, %s, %s", seconds(Beat), seconds(SuspectAfter), seconds(OfflineAfter)),
+		row("idle connections", "closed by the client after %s, by the server after %s", seconds(ClientIdle), seconds(ServerIdle)),
+		row("events acted on", "%d a second after a burst of %d, new names one in %s after a burst of %d; what comes faster waits", EventsPerSecond, EventsBurst, seconds(NamesEvery), NamesBurst),
+		row("error body, text", "%s, %s", size(MaxErrorBody), size(MaxErrorText)),
+	}
+}
+
+// TestLimitsAreSpecified: the table of limits in PROTOCOL.md says what the constants say, line by line.
+func TestLimitsAreSpecified(t *testing.T) {
+	doc, err := os.ReadFile("PROTOCOL.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, ok := strings.Cut(string(doc), "## Limits\n\n| what | limit |\n|---|---|\n")
+	table, _, end := strings.Cut(rest, "\n\n")
+	if !ok || !end {
+		t.Fatal("PROTOCOL.md has no table of limits")
+	}
+	if d := cmp.Diff(strings.Join(limitRows(), ""), table+"\n"); d != "" {
+		t.Error(d)
+	}
+}
+
+// TestLimitsOfTheDesign holds the values that other parts of the protocol rest on.
+func TestLimitsOfTheDesign(t *testing.T) {
+	if AllBuffers > 256<<20 {
+		t.Errorf("%s for the network in all", size(AllBuffers))
+	}
+	if MaxHello+MaxHeader+MaxItem/4 > MaxStrangerBytes {
+		t.Error("an honest hello does not fit into what a stranger may send")
+	}
+	if ClientIdle >= ServerIdle || Patience >= StallTime || SuspectAfter <= 2*Beat || OfflineAfter <= SuspectAfter {
+		t.Error("times out of order")
+	}
+}
