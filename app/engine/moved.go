@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -12,12 +13,11 @@ const (
 	movedEvery = 3 * time.Second // between two looks at one neighbour
 )
 
-// moved is told that a neighbour connected from an address. If the connections this device made to it lead elsewhere it may
-// have left that place, which they would only notice after wire.OfflineAfter of silence: so the old address is dialled,
-// and if nobody answers there all connections are made anew. A computer with two addresses answers at both.
+// moved is told that a neighbour connected from an address. It may have left the other places that connections of this
+// device lead to, which those would only notice after wire.OfflineAfter of silence, or wire.StallTime: so these places are
+// dialled, and what leads to where nobody answers is made anew. A computer with two addresses answers at both.
 func (n *neighbour) moved(from netip.Addr) {
-	old := n.peer.Dialled()
-	if up, _ := n.isUp(); !up || len(old) == 0 || slices.ContainsFunc(old, func(a addrPort) bool { return a.Addr().WithZone("") == from.WithZone("") }) {
+	if up, _ := n.isUp(); !up || len(n.elsewhere(from)) == 0 {
 		return
 	}
 	n.mu.Lock()
@@ -38,21 +38,32 @@ func (n *neighbour) moved(from netip.Addr) {
 		n.mu.Unlock()
 		ctx, cancel := context.WithTimeout(ctx, movedTime)
 		defer cancel()
-		old := n.peer.Dialled()
-		if len(old) == 0 {
-			return // connected anew meanwhile, or about to be
-		}
-		for _, a := range old {
-			if g, err := n.m.dialer.Dial(ctx, &n.id, a); err == nil {
-				g.Conn.Close()
-				return
-			}
-		}
-		n.m.log.Info("a neighbour has another address; connecting anew", "peer", n.id.Short(), "from", from)
-		n.drop()
+		n.leave(ctx, from)
 	}) {
 		n.mu.Lock()
 		n.looking = false
 		n.mu.Unlock()
 	}
+}
+
+// elsewhere lists the addresses that connections of this device lead to, but for one.
+func (n *neighbour) elsewhere(from netip.Addr) []addrPort {
+	return slices.DeleteFunc(n.peer.Dialled(), func(a addrPort) bool { return a.Addr().WithZone("") == from.WithZone("") })
+}
+
+// leave closes the connections to those of the other addresses where nobody answers until ctx ends.
+func (n *neighbour) leave(ctx context.Context, from netip.Addr) {
+	var wg sync.WaitGroup
+	for _, a := range n.elsewhere(from) {
+		wg.Go(func() {
+			if g, err := n.m.dialer.Dial(ctx, &n.id, a); err == nil {
+				g.Conn.Close()
+				return
+			}
+			n.m.log.Info("a neighbour is no longer at an address; connecting anew", "peer", n.id.Short(), "from", from, "gone", a)
+			n.peer.DropAt(a)
+			n.try()
+		})
+	}
+	wg.Wait()
 }

@@ -149,6 +149,21 @@ func (p *Peer) Drop() {
 	}
 }
 
+// DropAt closes the connections that were dialled to one address.
+func (p *Peer) DropAt(a netip.AddrPort) {
+	p.mu.Lock()
+	var there []*Conn
+	for c := range p.conns {
+		if c.Session.Remote == a && !c.Session.Reversed {
+			there = append(there, c)
+		}
+	}
+	p.mu.Unlock()
+	for _, c := range there {
+		c.Close()
+	}
+}
+
 // Close drops everything for good.
 func (p *Peer) Close() {
 	p.mu.Lock()
