@@ -61,6 +61,7 @@ type Share struct {
 	Name  string // NFC, 1 to 64 bytes, shown to others
 	Path  string // absolute, on this computer
 	Added time.Time
+	Away  bool // the folder or drive is not there right now; known where shares are listed for people
 }
 
 // EntryKind says what an entry of a listing is.

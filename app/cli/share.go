@@ -16,10 +16,11 @@ type shareRow struct {
 	Kind  string     `json:"kind"`
 	Path  string     `json:"path"`
 	Added *time.Time `json:"added,omitempty"`
+	Away  bool       `json:"away,omitempty"`
 }
 
 func rowOfShare(s share.Share) shareRow {
-	return shareRow{ID: s.ID.String(), Name: s.Name, Kind: kindOfShare(s.Kind), Path: s.Path, Added: when(s.Added)}
+	return shareRow{ID: s.ID.String(), Name: s.Name, Kind: kindOfShare(s.Kind), Path: s.Path, Added: when(s.Added), Away: s.Away}
 }
 
 func shareAdd(ctx context.Context, c *call, e control.Engine) error {
@@ -50,7 +51,11 @@ func shareList(ctx context.Context, c *call, e control.Engine) error {
 	}
 	rows := [][]string{c.words.columns("name", "kind", "path")}
 	for _, s := range all {
-		rows = append(rows, []string{show(s.Name), c.words.Text("cli.kind." + kindOfShare(s.Kind)), show(s.Path)})
+		path := show(s.Path)
+		if s.Away {
+			path += "  " + c.words.Text("cli.share.away")
+		}
+		rows = append(rows, []string{show(s.Name), c.words.Text("cli.kind." + kindOfShare(s.Kind)), path})
 	}
 	return table(c.Stdout, rows)
 }

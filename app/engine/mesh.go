@@ -5,7 +5,9 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -256,8 +258,15 @@ func (m *mesh) tried(want *discovery.DeviceID, a addrPort, err error) {
 	if m.learned.failed(a, who, err) {
 		m.changed()
 	}
-	if !isNoRoute(err) { // the fault of this computer's own network
-		m.roster.Failed(a, who, errors.Is(err, identity.ErrOtherDevice))
+	var slow net.Error
+	switch {
+	case isNoRoute(err): // the fault of this computer's own network
+	case errors.Is(err, identity.ErrOtherDevice):
+		m.roster.Failed(a, who, presence.Another)
+	case isUnreachable(err), errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &slow) && slow.Timeout():
+		m.roster.Failed(a, who, presence.Silent)
+	default:
+		m.roster.Failed(a, who, presence.Refused)
 	}
 }
 

@@ -83,7 +83,7 @@ func (e *Engine) Refresh(context.Context) error {
 }
 
 // Shares returns what this device offers.
-func (e *Engine) Shares(context.Context) ([]share.Share, error) { return e.catalogue.List(), nil }
+func (e *Engine) Shares(context.Context) ([]share.Share, error) { return e.catalogue.Present(), nil }
 
 // AddShare offers a folder; an empty name means the folder's own. It returns safefs.ErrNotShareable with the reason
 // for places that are never shared.

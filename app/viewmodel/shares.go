@@ -14,7 +14,7 @@ type ShareRow struct {
 	Icon string
 	Name string
 	Path string
-	Who  string // who may do what, in one sentence
+	Who  string // who may do what, in one sentence, or that it is not there
 }
 
 // Shares shows what this computer offers.
@@ -25,8 +25,11 @@ func (s *Shares) Rows() []ShareRow {
 	now := s.core.now()
 	rows := make([]ShareRow, 0, len(now.shares))
 	for _, x := range now.shares {
-		rows = append(rows, ShareRow{ID: x.ID, Icon: shareIcon(x.Kind), Name: x.Name, Path: x.Path,
-			Who: s.core.words.Text("shares.who", "Workgroup", now.self.Workgroup)})
+		who := s.core.words.Text("shares.who", "Workgroup", now.self.Workgroup)
+		if x.Away {
+			who = s.core.words.Text("shares.away")
+		}
+		rows = append(rows, ShareRow{ID: x.ID, Icon: shareIcon(x.Kind), Name: x.Name, Path: x.Path, Who: who})
 	}
 	slices.SortStableFunc(rows, func(a, b ShareRow) int { return byName(a.Name, b.Name) })
 	return rows

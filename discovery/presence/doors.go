@@ -12,6 +12,8 @@ import (
 // What announcements, which anybody can forge, may make this device dial.
 const (
 	barredFor    = 10 * time.Minute // an address at which nobody was, or somebody else
+	silentFirst  = 2 * time.Second  // an address from which somebody announces itself and where nothing answered, for its cable may be loose;
+	silentMost   = time.Minute      // twice as long each time
 	maxBarred    = 1024
 	maxPorts     = 4   // of one computer that are barred: others of it are not even tried
 	tellsBurst   = 32  // addresses of others that one sender may name
@@ -34,14 +36,25 @@ type door struct {
 // before it is always looked for again: those addresses do not come here. An address that failed is barred, unless its own
 // user, the device itself inside TLS or a change of our network speaks for it.
 type doors struct {
-	barred  map[door]time.Time // until when
-	ports   map[netip.Addr]int // barred doors of each address
+	barred  map[door]time.Time     // until when
+	ports   map[netip.Addr]int     // barred doors of each address
+	own     map[netip.AddrPort]int // whose user announced them, as far as a sender's address says: failures in a row
 	senders map[netip.Addr]*rate.Limiter
 	all     *rate.Limiter
 }
 
+// Miss is how dialling an address did not lead to a device.
+type Miss uint8
+
+// The ways.
+const (
+	Refused Miss = iota // a computer is there, and nobody listens
+	Silent              // nothing came back
+	Another             // another device answered
+)
+
 func newDoors() *doors {
-	return &doors{barred: map[door]time.Time{}, ports: map[netip.Addr]int{}, senders: map[netip.Addr]*rate.Limiter{},
+	return &doors{barred: map[door]time.Time{}, ports: map[netip.Addr]int{}, own: map[netip.AddrPort]int{}, senders: map[netip.Addr]*rate.Limiter{},
 		all: rate.NewLimiter(rate.Every(time.Minute/allTellsMin), allTells)}
 }
 
@@ -75,8 +88,22 @@ func (d *doors) told(from netip.Addr, now time.Time) bool {
 	return l.AllowN(now, 1) && d.all.AllowN(now, 1)
 }
 
+// owned notes that somebody announces itself from an address.
+func (d *doors) owned(a netip.AddrPort) {
+	if _, ok := d.own[a]; ok {
+		return
+	}
+	for o := range d.own { // in a flood any goes
+		if len(d.own) < maxBarred {
+			break
+		}
+		delete(d.own, o)
+	}
+	d.own[a] = 0
+}
+
 // bar notes that nobody was at an address, or somebody else than who.
-func (d *doors) bar(k door, now time.Time) {
+func (d *doors) bar(k door, how Miss, now time.Time) {
 	if _, ok := d.barred[k]; !ok {
 		if len(d.barred) >= maxBarred {
 			d.expire(now)
@@ -86,7 +113,12 @@ func (d *doors) bar(k door, now time.Time) {
 		}
 		d.ports[k.at.Addr()]++
 	}
-	d.barred[k] = now.Add(barredFor)
+	wait := barredFor
+	if n, ok := d.own[k.at]; ok && how == Silent {
+		wait = min(silentFirst<<min(n, 8), silentMost)
+		d.own[k.at]++
+	}
+	d.barred[k] = now.Add(wait)
 }
 
 // forget makes room: the one that was barred first.
@@ -118,15 +150,16 @@ func (d *doors) expire(now time.Time) {
 	}
 }
 
-// Failed notes that dialling an address did not lead to a device: nobody answered, or, if answered, another one than who.
-// Until ten minutes later no announcement and no gossip makes this device dial it again, unless the device was reached there before.
-func (r *Roster) Failed(a netip.AddrPort, who discovery.DeviceID, answered bool) {
-	if !answered {
+// Failed notes that dialling an address did not lead to a device, who. Until ten minutes later no announcement and no gossip
+// makes this device dial it again, unless the device was reached there before. Where nothing answers although somebody
+// announces itself from there, that is a network that comes and goes: it is tried again after seconds.
+func (r *Roster) Failed(a netip.AddrPort, who discovery.DeviceID, how Miss) {
+	if how != Another {
 		who = discovery.DeviceID{}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.doors.bar(door{a, who}, r.cfg.Now())
+	r.doors.bar(door{a, who}, how, r.cfg.Now())
 }
 
 // Reached notes that a device answered at an address and proved who it is (zero: anybody).
@@ -135,6 +168,7 @@ func (r *Roster) Reached(a netip.AddrPort, who discovery.DeviceID) {
 	defer r.mu.Unlock()
 	r.doors.unbar(door{at: a})
 	r.doors.unbar(door{a, who})
+	delete(r.doors.own, a) // should it be silent later, it begins anew
 }
 
 // Forgive lets all addresses be dialled again that failed: this computer's network has changed, or its user asks. Others
@@ -178,6 +212,9 @@ func (r *Roster) credible(s discovery.Sighting, who discovery.DeviceID, have fun
 	}
 	for _, a := range s.Addresses {
 		own := a.Addr() == s.From
+		if own {
+			r.doors.owned(a)
+		}
 		switch {
 		case have(a):
 		case own && who.IsZero(): // whoever is there has not let us in yet; due knows when to try again

@@ -44,9 +44,13 @@ func TestForgedHints(t *testing.T) {
 		}
 		for _, a := range all[1:] {
 			dials[a] = append(dials[a], c.now)
-			c.Failed(a, anna, a == liar) // at one address there is another device, at the other nobody
+			how := Refused // nobody there; at the other address there is another device
+			if a == liar {
+				how = Another
+			}
+			c.Failed(a, anna, how)
 		}
-		c.Failed(real, anna, false)
+		c.Failed(real, anna, Refused)
 	}
 	for a, at := range dials {
 		if a != liar && a != victim {
@@ -97,7 +101,7 @@ func TestWhoMaySpeakForAnAddress(t *testing.T) {
 			if _, dial := c.See(hint(anna, 1, "10.0.0.9", a.String())); !dial {
 				t.Fatal("a new address is not dialled")
 			}
-			c.Failed(a, anna, tt.answered)
+			c.Failed(a, anna, map[bool]Miss{false: Refused, true: Another}[tt.answered])
 			if slices.Contains(c.Dialable(anna), a) {
 				t.Fatal("dialled again at once")
 			}
@@ -116,7 +120,7 @@ func TestALieAboutOneIsNoLieAboutAnother(t *testing.T) {
 	a := addrs("10.0.0.9:47470")[0]
 	c.Prove(Proof{ID: anna, Name: "Anna"})
 	c.See(hint(anna, 1, "10.0.0.66", a.String()))
-	c.Failed(a, anna, true)
+	c.Failed(a, anna, Another)
 	if target, dial := c.See(hint(bo, 2, "10.0.0.9", a.String())); !dial || target.Addresses[0] != a {
 		t.Errorf("bo is not dialled because somebody said that anna was there: %+v", target)
 	}
@@ -136,7 +140,7 @@ func TestStranger(t *testing.T) {
 		target, _ := c.See(hint(device(5), i%8, "10.0.0.9", own.String(), told.String()))
 		for _, a := range target.Addresses {
 			counts[a]++
-			c.Failed(a, discovery.DeviceID{}, false)
+			c.Failed(a, discovery.DeviceID{}, Refused)
 		}
 		c.Expire()
 	}
@@ -155,7 +159,7 @@ func TestForgivenessHasALimit(t *testing.T) {
 		c.See(hint(anna, i, "10.0.0.66", "10.0.0.66:47470"))
 		for _, a := range c.Dialable(anna) {
 			dials++
-			c.Failed(a, anna, true)
+			c.Failed(a, anna, Another)
 		}
 	}
 	if most := forgivesAll + int(10*time.Minute/forgiveEvery) + 1; dials > most || dials < 2 {
@@ -171,7 +175,7 @@ func TestPortsOfOneComputer(t *testing.T) {
 		target, _ := c.See(s)
 		for _, a := range target.Addresses {
 			dialled++
-			c.Failed(a, discovery.DeviceID{}, false)
+			c.Failed(a, discovery.DeviceID{}, Refused)
 		}
 	}
 	if dialled != maxPorts {
@@ -224,7 +228,7 @@ func TestDoorsAreBounded(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	for i := range 2 * maxBarred {
 		now = now.Add(time.Millisecond)
-		d.bar(door{at: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), uint16(1024+i%7))}, now)
+		d.bar(door{at: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), uint16(1024+i%7))}, Refused, now)
 		d.told(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), now)
 	}
 	sum := 0
@@ -250,10 +254,54 @@ func TestKnock(t *testing.T) {
 		c.now = c.now.Add(time.Second)
 		if target, dial := c.Knock(hint(self, i, "10.0.0.66", a.String(), "10.0.0.66:22")); dial {
 			dials += len(target.Addresses)
-			c.Failed(a, discovery.DeviceID{}, false)
+			c.Failed(a, discovery.DeviceID{}, Refused)
 		}
 	}
 	if dials != 1 {
 		t.Errorf("%d dials in ten minutes", dials)
+	}
+}
+
+// TestLooseCable: an address from which a device announces itself, and where nothing answers, is tried again soon; one that
+// somebody else named, or where a computer refuses, is not.
+func TestLooseCable(t *testing.T) {
+	anna, a := device(1), addrs("10.0.0.1:47470")[0]
+	for _, tt := range []struct {
+		name, from string
+		how        Miss
+		after      []time.Duration // from one failure to the next, at which it is dialled again
+	}{
+		{"its own", "10.0.0.1", Silent, []time.Duration{silentFirst, 2 * silentFirst, 4 * silentFirst, 8 * silentFirst, 16 * silentFirst, silentMost, silentMost}},
+		{"its own, refused", "10.0.0.1", Refused, []time.Duration{barredFor, barredFor}},
+		{"named by another", "10.0.0.9", Silent, []time.Duration{barredFor, barredFor}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := newClock(t)
+			c.Prove(Proof{ID: anna, Name: "Anna"})
+			c.See(hint(anna, 1, tt.from, a.String()))
+			for _, wait := range tt.after {
+				c.Failed(a, anna, tt.how)
+				c.now = c.now.Add(wait - time.Millisecond)
+				if slices.Contains(c.Dialable(anna), a) {
+					t.Fatalf("dialled before %v are over", wait)
+				}
+				if c.now = c.now.Add(time.Millisecond); !slices.Contains(c.Dialable(anna), a) {
+					t.Fatalf("not dialled after %v", wait)
+				}
+			}
+		})
+	}
+}
+
+// TestManyOldAddresses: of a device that changed its address often, the one it has now is still among those dialled.
+func TestManyOldAddresses(t *testing.T) {
+	c := newClock(t)
+	anna := device(1)
+	for i := range 2 * maxAddrs {
+		c.Prove(Proof{ID: anna, Name: "Anna", Address: addrs(fmt.Sprintf("10.0.0.%d:47470", i+1))[0], Reached: true})
+	}
+	c.See(hint(anna, 1, "10.0.0.99", "10.0.0.99:47470"))
+	if all := c.Dialable(anna); len(all) > maxAddrs || all[0] != addrs(fmt.Sprintf("10.0.0.%d:47470", 2*maxAddrs))[0] || !slices.Contains(all, addrs("10.0.0.99:47470")[0]) {
+		t.Errorf("dialled: %v", all)
 	}
 }

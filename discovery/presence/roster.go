@@ -171,7 +171,7 @@ func (r *Roster) IDs() []discovery.DeviceID {
 	return slices.Collect(maps.Keys(r.known))
 }
 
-// Addresses returns where a device may be, best first: where it was reached, then where it is said to be.
+// Addresses returns where a device may be, best first.
 func (r *Roster) Addresses(id discovery.DeviceID) []netip.AddrPort {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -181,15 +181,11 @@ func (r *Roster) Addresses(id discovery.DeviceID) []netip.AddrPort {
 	return nil
 }
 
-// addresses joins proven and said ones. The caller holds mu.
+// addresses joins proven and said ones: where it was reached of late, where it is said to be, where it once was. A device that
+// changes its address again and again must not be looked for at the old ones only. The caller holds mu.
 func (r *Roster) addresses(e *entry) []netip.AddrPort {
-	out := slices.Clone(e.peer.Addresses)
-	for _, a := range e.hints {
-		if !slices.Contains(out, a) {
-			out = append(out, a)
-		}
-	}
-	return out[:min(len(out), maxAddrs)]
+	late := min(len(e.peer.Addresses), maxAddrs/2)
+	return merge(merge(e.peer.Addresses[:late], e.hints), e.peer.Addresses[late:])
 }
 
 // SetState notes what became of a device. It reports whether that was a change.

@@ -129,6 +129,9 @@ func (c *Catalogue) Add(path, name string) (share.Share, error) {
 		return share.Share{}, err
 	}
 	s := share.Share{Kind: share.Folder, Path: abs, Added: time.Now().UTC()}
+	if safefs.VolumeOf(abs) == len(abs) {
+		s.Kind = share.Drive
+	}
 	rand.Read(s.ID[:]) //nolint:errcheck // never fails
 	c.change.Lock()
 	err = c.add(&s, name)
@@ -225,16 +228,25 @@ func (c *Catalogue) remove(id share.ID) error {
 	return nil
 }
 
-// Offers returns the shares as neighbours see them, by name. Whether each folder is there is looked up now; nothing is held meanwhile.
-func (c *Catalogue) Offers() []share.Offer {
+// Present is List with what is away. Whether each folder is there is looked up now; nothing is held meanwhile.
+func (c *Catalogue) Present() []share.Share {
 	all := c.List()
-	offers := make([]share.Offer, len(all))
 	for i, s := range all {
 		tree, err := c.Tree(s.ID)
 		if err == nil {
 			err = tree.Present()
 		}
-		offers[i] = share.Offer{ID: s.ID, Kind: s.Kind, Name: s.Name, Away: err != nil}
+		all[i].Away = err != nil
+	}
+	return all
+}
+
+// Offers returns the shares as neighbours see them, by name.
+func (c *Catalogue) Offers() []share.Offer {
+	all := c.Present()
+	offers := make([]share.Offer, len(all))
+	for i, s := range all {
+		offers[i] = share.Offer{ID: s.ID, Kind: s.Kind, Name: s.Name, Away: s.Away}
 	}
 	return offers
 }
@@ -272,6 +284,9 @@ func (c *Catalogue) Tree(id share.ID) (*safefs.Tree, error) {
 // open opens the folder of a share, and has it checked again, now and whenever another folder lies there, that it may be one:
 // links and Porchlight's own folders may lie elsewhere since it was added.
 func (c *Catalogue) open(s share.Share) (*safefs.Tree, error) {
+	if s.Kind == share.Drive && !safefs.Mounted(s.Path) {
+		return nil, fmt.Errorf("%w: the volume of %s is not mounted", safefs.ErrGone, s.Path) // an empty folder is what is left there
+	}
 	return safefs.OpenChecked(s.Path, func(dir string) error { return safefs.CheckShareable(dir, c.cfg.Own) })
 }
 
