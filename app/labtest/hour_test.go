@@ -54,7 +54,7 @@ func newStorm(t *testing.T) *storm {
 	}
 	figure(t, "%s=%d", seedVar, seed)
 	hosts := NewLAN(t, DualStack, "anna", "bo", "cleo", "plain").Hosts
-	s := &storm{t: t, seed: seed, plain: hosts[3], counts: map[string]int{}, seen: map[sight]bool{}}
+	s := &storm{t: t, seed: seed, plain: hosts[3], counts: map[string]int{}, seen: map[sight]bool{}, rests: map[*node][]reading{}}
 	for i, h := range hosts[:3] {
 		s.nodes = append(s.nodes, &node{Device: NewDevice(t, h), steady: i == 0, number: h.index, pulls: map[transfer.JobID]request{}})
 	}
@@ -136,7 +136,7 @@ func TestHour(t *testing.T) {
 	stop()
 	for _, n := range s.nodes {
 		if n.steady {
-			mustBeFlat(t, n, p.series[n], all >= slopeTime)
+			mustBeFlat(t, n, p.series[n], s.rests[n], all >= slopeTime)
 		} else if series := p.series[n]; len(series) > 0 {
 			peak := slices.MaxFunc(series, func(a, b reading) int { return int(a.peak - b.peak) })
 			figure(t, "%s, started %d times: at most %d MiB resident", n.Name, n.life.Load(), peak.peak/mib)
@@ -155,6 +155,7 @@ func (s *storm) rested(first map[*node]reading) {
 	now := calm(s.t, s.nodes)
 	for _, n := range s.nodes {
 		back(s.t, n, first[n], now[n], n.steady)
+		s.rests[n] = append(s.rests[n], now[n])
 	}
 }
 

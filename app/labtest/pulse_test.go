@@ -25,7 +25,7 @@ const (
 	rest = 130 * time.Second
 	// beat is the time between two readings.
 	beat = 10 * time.Second
-	// window is what one point of a slope stands for: the least reading of it. What a moment's work takes is not what stays.
+	// window is what one point of a slope stands for: the least reading of it.
 	window = 2 * time.Minute
 	// slack is how far goroutines and open files may be from where they were.
 	slack = 5
@@ -196,9 +196,10 @@ func grows(series []reading, value func(reading) int64) (slope, bool) {
 	return slope{rate, 2 * math.Sqrt(left/(n-2)/sxx)}, true
 }
 
-// mustBeFlat checks that a process which ran all the time does not grow. What is resident moves by megabytes for reasons of the
-// run-time system and of the moment, so that only a growth beyond doubt counts; what is in use after a collection moves less.
-func mustBeFlat(t *testing.T, n *node, series []reading, strict bool) {
+// mustBeFlat checks that a process which ran all the time does not grow from rest to rest: what a moment's work takes is not what
+// stays. What is resident moves by megabytes for reasons of the run-time system, so that only a growth beyond doubt counts; what is
+// in use after a collection moves less. series is what it weighed all the time.
+func mustBeFlat(t *testing.T, n *node, series, rests []reading, strict bool) {
 	t.Helper()
 	const bar = 1e6 // bytes an hour
 	if len(series) == 0 || slices.ContainsFunc(series, func(r reading) bool { return r.life != series[0].life }) {
@@ -208,12 +209,12 @@ func mustBeFlat(t *testing.T, n *node, series []reading, strict bool) {
 		what  string
 		value func(reading) int64
 	}{{"resident memory", func(r reading) int64 { return r.rss }}, {"memory in use", func(r reading) int64 { return r.heap }}} {
-		s, ok := grows(series, x.value)
+		s, ok := grows(rests, x.value)
 		if !ok {
 			figure(t, "%s, %s: too short a time for a slope", n.Name, x.what)
 			continue
 		}
-		figure(t, "%s, %s: %v over %d readings", n.Name, x.what, s, len(series))
+		figure(t, "%s, %s: %v over %d rests", n.Name, x.what, s, len(rests))
 		if strict && s.rate-s.off > bar {
 			t.Errorf("the %s of %s grows by %v; the bar is %.0f MB/h", x.what, n.Name, s, bar/1e6)
 		}

@@ -57,7 +57,8 @@ type storm struct {
 	plain *Host         // a computer without the program
 	lull  time.Duration // between two deeds of anybody, besides
 	fixed bool          // addresses stay
-	dice  uint64        // numbers the sources of chance, so that each throws the same whatever the others do
+	rests map[*node][]reading
+	dice  uint64 // numbers the sources of chance, so that each throws the same whatever the others do
 
 	mu     sync.Mutex // guards the fields below
 	counts map[string]int
