@@ -55,6 +55,7 @@ func openWindow(ctx context.Context, version string, o cli.WindowOptions) error 
 			})
 			return err
 		},
+		Open:    desktop.Show,
 		Version: version,
 		Log:     log,
 	})

@@ -23,19 +23,22 @@ import (
 // completed says which values complete a key: the constants of a type in the sources of a folder, or these ones.
 func completed() map[string]struct{ dir, constants, values string } {
 	return map[string]struct{ dir, constants, values string }{
-		"refusal.":     {dir: "../share/safefs", constants: "Why"},
-		"cli.peer.":    {dir: "../discovery", constants: "State"},
-		"cli.job.":     {dir: "../transfer", constants: "State"},
-		"cli.trouble.": {dir: "../transfer", constants: "Trouble"},
-		"trouble.":     {dir: "../transfer", constants: "Trouble", values: "unknown"},
-		"network.":     {dir: "../discovery", constants: "Network"},
-		"cli.reason.":  {dir: "../share/safefs", constants: "Reason*"},
-		"cli.kind.":    {values: "folder drive printer scanner inbox other"},
-		"cli.exit.":    {values: "done failed usage no-engine not-found away"},
-		"cli.column.":  {values: "name workgroup state id address kind path job done files rate from what interface network"},
-		"health.":      {values: "mdns listen watch other twin key settings store store-shares store-peers store-jobs"},
-		"doctor.":      {dir: "doctor", constants: "Code"},
-		"cli.doctor.":  {dir: "doctor", constants: "Level"},
+		"refusal.":       {dir: "../share/safefs", constants: "Why"},
+		"cli.peer.":      {dir: "../discovery", constants: "State"},
+		"cli.job.":       {dir: "../transfer", constants: "State"},
+		"cli.trouble.":   {dir: "../transfer", constants: "Trouble"},
+		"trouble.":       {dir: "../transfer", constants: "Trouble", values: "unknown"},
+		"network.":       {dir: "../discovery", constants: "Network"},
+		"cli.reason.":    {dir: "../share/safefs", constants: "Reason*"},
+		"cli.kind.":      {values: "folder drive printer scanner inbox other"},
+		"cli.exit.":      {values: "done failed usage no-engine not-found away"},
+		"cli.column.":    {values: "name workgroup state id address kind to path job done files rate from what interface network place source got file pieces"},
+		"queue.move.":    {dir: "../transfer", constants: "Move"},
+		"cli.show.":      {values: "what state from into done files rate asked ended took average"},
+		"transfer.fact.": {values: "from asked ended took average into"},
+		"health.":        {values: "mdns listen watch other twin key settings store store-shares store-blocked store-peers store-jobs"},
+		"doctor.":        {dir: "doctor", constants: "Code"},
+		"cli.doctor.":    {dir: "doctor", constants: "Level"},
 	}
 }
 

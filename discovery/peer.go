@@ -49,6 +49,7 @@ type Peer struct {
 	Version   string
 	DialBack  bool // it can dial us (its hello answer said so)
 	Newer     bool // it speaks a newer protocol, too, or, if it is not online, nothing else
+	Blocked   bool // this computer has nothing to do with it, by its owner's decision; known where peers are listed for people
 }
 
 // Source says how a sighting came about.

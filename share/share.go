@@ -61,7 +61,10 @@ type Share struct {
 	Name  string // NFC, 1 to 64 bytes, shown to others
 	Path  string // absolute, on this computer
 	Added time.Time
-	Away  bool // the folder or drive is not there right now; known where shares are listed for people
+	// Audience says for whom it is; empty: nobody has decided, and anyone nearby may look.
+	Audience []Grant
+	Lost     bool // for whom it is could not be read any more: it is for nobody until that is said anew
+	Away     bool // the folder or drive is not there right now; known where shares are listed for people
 }
 
 // EntryKind says what an entry of a listing is.

@@ -1,6 +1,9 @@
 package transfer
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
 
 // What can go wrong with the far side. The wire carries these as kinds; words for people are made where they are shown.
 var (
@@ -14,3 +17,11 @@ var (
 	ErrLimit       = errors.New("over a limit")
 	ErrProtocol    = errors.New("the other computer answered in an unexpected way")
 )
+
+// Busy is ErrBusy of a device that says when to come again.
+type Busy struct{ Retry time.Duration }
+
+func (b *Busy) Error() string { return ErrBusy.Error() + ", for " + b.Retry.String() }
+
+// Is makes it ErrBusy.
+func (b *Busy) Is(target error) bool { return target == ErrBusy }

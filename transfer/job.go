@@ -88,10 +88,40 @@ type Job struct {
 	Rate     int64  // bytes per second, smoothed; 0 unless running
 	Created  time.Time
 	Ended    time.Time
-	Result   string // absolute path to show: the file, or the folder
-	Volume   int    // so many bytes of Request.Into name the place where its volume is mounted; 0: the system's own
+	Order    int64         // the place in the queue: of the jobs that wait, the one with the least begins first
+	Fetched  int64         // bytes that came over the network, good or not, over all attempts that are over
+	Took     time.Duration // the time these attempts ran
+	Result   string        // absolute path to show: the file, or the folder
+	Volume   int           // so many bytes of Request.Into name the place where its volume is mounted; 0: the system's own
 	Problems []Problem
+	Sources  []SourceRate // who gives the bytes, the fastest first, at most MaxSources; empty when nobody has given any yet
 }
+
+// SourceRate is one computer that gives bytes to a job.
+type SourceRate struct {
+	Device discovery.DeviceID
+	Name   string // as people call it; looked up by the engine, empty from the download itself
+	Bytes  int64  // bytes it gave that were found good, since the job last began to run
+	Rate   int64  // bytes per second, smoothed; 0 unless the job runs
+}
+
+// MaxSources bounds Job.Sources: the fastest are named.
+const MaxSources = 64
+
+// FileMap says which pieces of one large file under way are here.
+type FileMap struct {
+	Path   share.Path
+	Size   int64
+	Pieces int     // how many the file has
+	Have   int     // how many of them are here
+	Parts  []uint8 // the file in at most MaxMapParts equal parts, in order: how much of each is here, 0 to 255 (all)
+}
+
+// MaxMapParts bounds FileMap.Parts, MaxMaps the files one answer holds.
+const (
+	MaxMapParts = 512
+	MaxMaps     = 16
+)
 
 // Problem is one file that did not arrive as asked, or whose name was adapted. At most MaxProblems are kept.
 type Problem struct {
@@ -110,6 +140,17 @@ func (j Job) Left() time.Duration {
 	}
 	return time.Duration(float64(j.Total-j.Bytes) / float64(j.Rate) * float64(time.Second))
 }
+
+// Average is the bytes per second over all attempts; 0 when none has ended.
+func (j Job) Average() int64 {
+	if j.Took <= 0 {
+		return 0
+	}
+	return int64(float64(j.Fetched) / j.Took.Seconds())
+}
+
+// Queued reports whether a job has a place in the queue: it is neither running nor over.
+func (s State) Queued() bool { return s == Waiting || s == Away || s == Paused }
 
 // Range is a span of bytes of one file: [Off, Off+Len).
 type Range struct{ Off, Len int64 }

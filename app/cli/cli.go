@@ -97,6 +97,7 @@ type call struct {
 	words words
 	args  []string
 	flags map[string]string
+	each  map[string][]string // all values of the options that may be given more than once
 	home  string
 	json  bool
 }
@@ -104,17 +105,20 @@ type call struct {
 // commands lists them as help does. What stands here is the same in every language.
 func commands() []command {
 	const service = `{"installed","running","files","start","stop","missing"}`
-	const shares = `{"id","name","kind","path","added"}`
+	const shares = `{"id","name","kind","path","added","to":["nearby"|"nobody"|ID,…]}`
 	return []command{
 		{"serve", "", 0, 0, []option{{"--name", "NAME"}, {"--network", "home|office|public"}}, nil, serve},
-		{"status", "", 0, 0, nil, []string{`{"id","name","workgroup","network","port","addresses","version","home","downloads","peers","online","shares","active_jobs","since","goroutines","heap","health"}`}, connected(status)},
-		{"peers", "", 0, 0, []option{{"--wait", "N"}}, []string{`[{"id","name","workgroup","state","addresses","manual","dial_back","newer","first_seen","last_seen",…},…]`}, connected(peers)},
+		{"status", "", 0, 0, nil, []string{`{"id","name","workgroup","network","port","addresses","version","home","downloads","peers","online","shares","active_jobs","queue_held","since","goroutines","heap","health"}`}, connected(status)},
+		{"peers", "", 0, 0, []option{{"--wait", "N"}}, []string{`[{"id","name","workgroup","state","addresses","manual","dial_back","newer","blocked","first_seen","last_seen",…},…]`}, connected(peers)},
 		{"peers add", "HOST[:PORT]", 1, 1, nil, nil, connected(peersAdd)},
+		{"block", "DEVICE", 1, 1, nil, []string{`{"device","name","blocked"}`}, connected(block)},
+		{"unblock", "DEVICE", 1, 1, nil, []string{`{"device","name","blocked"}`}, connected(unblock)},
 		{"doctor", "", 0, 0, nil, []string{`[{"code","level":"good"|"hint"|"trouble","text","do","params","fix":[…]},…]`}, connected(diagnose)},
 		{"workgroup", "[NAME]", 0, 1, nil, []string{`{"workgroup"}`}, connected(workgroup)},
 		{"network", "[home|office|public]", 0, 1, []option{{"--use", "NAME"}, {"--leave", "NAME"}},
 			[]string{`{"network","ask","interfaces":[{"name","used","chosen","network","addresses"},…]}`}, connected(network)},
-		{"share add", "PATH", 1, 1, []option{{"--name", "NAME"}}, []string{shares}, connected(shareAdd)},
+		{"share add", "PATH", 1, 1, []option{{"--name", "NAME"}, {"--to", "nearby|DEVICE|nobody"}}, []string{shares}, connected(shareAdd)},
+		{"share allow", "SHARE", 1, 1, []option{{"--to", "nearby|DEVICE|nobody"}}, []string{shares}, connected(shareAllow)},
 		{"share list", "", 0, 0, nil, []string{"[" + shares + ",…]"}, connected(shareList)},
 		{"share remove", "NAME", 1, 1, nil, nil, connected(shareRemove)},
 		{"ls", "[DEVICE[:SHARE[/PATH]]]", 0, 1, nil, []string{`[{"name","kind":"device","id","workgroup","state","shares":[…]},…]`,
@@ -122,9 +126,18 @@ func commands() []command {
 		{"get", "DEVICE:SHARE[/PATH]...", 1, -1, []option{{"-o", "DIR"}, {"--check", ""}, {"--detach", ""}}, nil, connected(get)},
 		{"jobs", "", 0, 0, nil, []string{`[{"id","state":"waiting"|"running"|"paused"|"away"|"failed"|"done"|"canceled","trouble","bytes","total",`,
 			`  "rate","left_seconds","files","done","skipped","failed","from","title","into","result","problems",…},…]`}, connected(jobs)},
+		{"jobs show", "JOB", 1, 1, nil, []string{`{… as in jobs …,"place","took_seconds","average_rate","sources":[{"id","name","bytes","rate"},…],`,
+			`  "under_way":[{"path","size","pieces","have"},…]}`}, connected(jobsShow)},
+		{"jobs move", "JOB up|down|first|last", 2, 2, nil, nil, connected(jobsMove)},
+		{"jobs pause", "[JOB]", 0, 1, []option{{"--all", ""}}, []string{`{"held"}`}, connected(jobsPause)},
+		{"jobs resume", "[JOB]", 0, 1, []option{{"--all", ""}}, []string{`{"held"}`}, connected(jobsResume)},
+		{"jobs retry", "[JOB]", 0, 1, []option{{"--all", ""}}, []string{`{"jobs"}`}, connected(jobsRetry)},
+		{"jobs clear", "", 0, 0, nil, []string{`{"jobs"}`}, connected(jobsClear)},
 		{"pause", "JOB", 1, 1, nil, nil, connected(pause)},
 		{"resume", "JOB", 1, 1, nil, nil, connected(resume)},
 		{"cancel", "JOB", 1, 1, nil, nil, connected(cancel)},
+		{"limit", "", 0, 0, []option{{"--down", "N"}, {"--up", "N"}, {"--from", "HH:MM"}, {"--until", "HH:MM"}, {"--off", ""}},
+			[]string{`{"up","down","from","until","now"}`}, connected(limit)},
 		{"raw", "DEVICE PATH", 2, 2, nil, []string{`{"status","type","text"}`, `{"status","type","bytes"}`}, connected(raw)},
 		{"service install", "", 0, 0, nil, []string{service}, serviceCall("cli.service.installed", desktop.Program.InstallService)},
 		{"service remove", "", 0, 0, nil, []string{service}, serviceCall("cli.service.removed", desktop.Program.RemoveService)},
@@ -184,7 +197,7 @@ func run(ctx context.Context, c *call, l line) error {
 	if l.hidden {
 		return usage("cli.usage.no-option", "Command", cmd.name, "Option", "--hidden")
 	}
-	if c.args, c.flags, err = parse(cmd, rest); err != nil {
+	if c.args, c.flags, c.each, err = parse(cmd, rest); err != nil {
 		return err
 	}
 	return cmd.run(ctx, c)
@@ -341,8 +354,8 @@ func split(args []string) (line, error) {
 }
 
 // parse sorts the arguments of a command into options and others; they may stand in any order.
-func parse(cmd command, in []string) (args []string, flags map[string]string, err error) {
-	flags = map[string]string{}
+func parse(cmd command, in []string) (args []string, flags map[string]string, each map[string][]string, err error) {
+	flags, each = map[string]string{}, map[string][]string{}
 	for i := 0; i < len(in); i++ {
 		a := in[i]
 		if a == "--" {
@@ -358,24 +371,24 @@ func parse(cmd command, in []string) (args []string, flags map[string]string, er
 		takes := known >= 0 && cmd.options[known].value != ""
 		switch {
 		case known < 0:
-			return nil, nil, usage("cli.usage.no-option", "Command", cmd.name, "Option", show(a))
+			return nil, nil, nil, usage("cli.usage.no-option", "Command", cmd.name, "Option", show(a))
 		case takes && !joined && i+1 == len(in):
-			return nil, nil, usage("cli.usage.needs-value", "Option", name)
+			return nil, nil, nil, usage("cli.usage.needs-value", "Option", name)
 		case takes && !joined:
 			i++
 			value = in[i]
 		case !takes && joined:
-			return nil, nil, usage("cli.usage.takes-no-value", "Option", name)
+			return nil, nil, nil, usage("cli.usage.takes-no-value", "Option", name)
 		}
-		flags[name] = value
+		flags[name], each[name] = value, append(each[name], value)
 	}
 	if len(args) < cmd.min {
-		return nil, nil, usage("cli.usage.too-few", "Command", cmd.name)
+		return nil, nil, nil, usage("cli.usage.too-few", "Command", cmd.name)
 	}
 	if cmd.max >= 0 && len(args) > cmd.max {
-		return nil, nil, usage("cli.usage.too-many", "Command", cmd.name, "Argument", show(args[cmd.max]))
+		return nil, nil, nil, usage("cli.usage.too-many", "Command", cmd.name, "Argument", show(args[cmd.max]))
 	}
-	return args, flags, nil
+	return args, flags, each, nil
 }
 
 // number reads a whole number above zero.

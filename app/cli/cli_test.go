@@ -342,3 +342,35 @@ func TestWrap(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// TestForWhomInWords: names, IDs where there is no name or two have it, and what is lost.
+func TestForWhomInWords(t *testing.T) {
+	w := in(t, "en")
+	peers := newFake().peers
+	to := func(devs ...byte) (list []share.Grant) {
+		for _, d := range devs {
+			list = append(list, share.Grant{Who: share.ToDevice, Device: deviceID(d), Level: share.LookOnly})
+		}
+		return list
+	}
+	for _, tt := range []struct {
+		s    share.Share
+		json string
+		want string
+	}{
+		{share.Share{}, "nearby", "everyone nearby"},
+		{share.Share{Audience: []share.Grant{{Who: share.ToNearby, Level: share.LookOnly}}}, "nearby", "everyone nearby"},
+		{share.Share{Audience: []share.Grant{{Who: share.ToNobody}}}, "nobody", "nobody"},
+		{share.Share{Audience: to(2, 9)}, deviceID(2).String() + " " + deviceID(9).String(), "bo, twin (" + deviceID(9).Short() + ")"},
+		{share.Share{Audience: to(77)}, deviceID(77).String(), deviceID(77).Short()},
+		{share.Share{Audience: []share.Grant{{Who: share.ToEveryone, Workgroup: [32]byte{1}, Level: share.LookOnly}}}, "other", "others"},
+		{share.Share{Lost: true}, "nobody", "nobody (for whom it was cannot be read any more: see porchlight share allow)"},
+	} {
+		if got := w.toWords(tt.s, peers); got != tt.want {
+			t.Errorf("%+v: %q, want %q", tt.s.Audience, got, tt.want)
+		}
+		if got := rowOfShare(tt.s); strings.Join(got.To, " ") != tt.json || got.Lost != tt.s.Lost {
+			t.Errorf("%+v: %q, want %q", tt.s.Audience, got.To, tt.json)
+		}
+	}
+}

@@ -27,6 +27,7 @@ type fake struct {
 	findings []doctor.Finding
 	shares   []share.Share
 	jobs     []transfer.Job
+	queue    transfer.Queue
 	pull     string // what happens to the next pull: see play
 	steps    []func()
 	version  uint64
@@ -140,7 +141,7 @@ func (f *fake) Shares(context.Context) ([]share.Share, error) {
 	return slices.Clone(f.shares), nil
 }
 
-func (f *fake) AddShare(_ context.Context, path, name string) (share.Share, error) {
+func (f *fake) AddShare(_ context.Context, path, name string, to ...share.Grant) (share.Share, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if strings.HasSuffix(path, "secret") {
@@ -154,9 +155,36 @@ func (f *fake) AddShare(_ context.Context, path, name string) (share.Share, erro
 			return share.Share{}, catalogue.ErrTaken
 		}
 	}
-	s := share.Share{ID: share.ID{byte(len(f.shares) + 1)}, Kind: share.Folder, Name: name, Path: path, Added: day}
+	s := share.Share{ID: share.ID{byte(len(f.shares) + 1)}, Kind: share.Folder, Name: name, Path: path, Added: day, Audience: to}
 	f.shares = append(f.shares, s)
 	return s, nil
+}
+
+func (f *fake) AllowShare(_ context.Context, id share.ID, to []share.Grant) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range f.shares {
+		if f.shares[i].ID == id {
+			f.shares[i].Audience, f.shares[i].Lost = to, false
+			return nil
+		}
+	}
+	return catalogue.ErrUnknown
+}
+
+func (f *fake) Block(_ context.Context, id discovery.DeviceID) error   { return f.block(id, true) }
+func (f *fake) Unblock(_ context.Context, id discovery.DeviceID) error { return f.block(id, false) }
+
+func (f *fake) block(id discovery.DeviceID, is bool) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range f.peers {
+		if f.peers[i].ID == id && f.peers[i].State != discovery.Candidate {
+			f.peers[i].Blocked = is
+			return nil
+		}
+	}
+	return errors.ErrUnsupported
 }
 func (f *fake) RenameShare(context.Context, share.ID, string) error { return errors.ErrUnsupported }
 
@@ -288,7 +316,47 @@ func (f *fake) PauseJob(_ context.Context, id transfer.JobID) error  { return f.
 func (f *fake) ResumeJob(_ context.Context, id transfer.JobID) error { return f.steer(id, "resume") }
 func (f *fake) CancelJob(_ context.Context, id transfer.JobID) error { return f.steer(id, "cancel") }
 func (f *fake) RetryJob(_ context.Context, id transfer.JobID) error  { return f.steer(id, "retry") }
-func (f *fake) ForgetJob(context.Context, transfer.JobID) error      { return errors.ErrUnsupported }
+func (f *fake) ForgetJob(_ context.Context, id transfer.JobID) error { return f.steer(id, "forget") }
+
+func (f *fake) Queue(context.Context) (transfer.Queue, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.queue, nil
+}
+
+func (f *fake) HoldQueue(_ context.Context, held bool) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.queue.Held = held
+	return nil
+}
+
+func (f *fake) MoveJob(_ context.Context, id transfer.JobID, to transfer.Move) error {
+	f.mu.Lock()
+	running := id > 0 && int(id) <= len(f.jobs) && !f.jobs[id-1].State.Queued()
+	f.mu.Unlock()
+	if running {
+		return transfer.ErrState
+	}
+	return f.steer(id, "move "+string(to))
+}
+
+func (f *fake) SetLimits(_ context.Context, l transfer.Limits) error {
+	if err := l.Check(); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.queue.Limits, f.queue.Now = l, l.At(day)
+	return nil
+}
+
+func (f *fake) Pieces(_ context.Context, id transfer.JobID) ([]transfer.FileMap, error) {
+	if id < 1 || int(id) > len(f.jobs) {
+		return nil, transfer.ErrNoJob
+	}
+	return []transfer.FileMap{{Path: "films/long\x1b.mkv", Size: 4 << 20, Pieces: 4, Have: 1, Parts: []uint8{255, 0, 0, 0}}}, nil
+}
 
 func (f *fake) Wait(ctx context.Context, since uint64) (uint64, error) {
 	f.mu.Lock()
@@ -304,6 +372,21 @@ func (f *fake) Wait(ctx context.Context, since uint64) (uint64, error) {
 	<-ctx.Done()
 	f.mu.Lock()
 	return 0, ctx.Err()
+}
+
+// queued puts jobs of every state on the list.
+func (f *fake) queued() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	job := func(id transfer.JobID, state transfer.State, order int64) transfer.Job {
+		return transfer.Job{ID: id, Title: fmt.Sprintf("job %d", id), From: "bo", State: state, Order: order, Bytes: 10, Total: 20, Files: 2, Created: day,
+			Request: transfer.Request{Source: deviceID(2), ShareName: "Music", Paths: []share.Path{"x"}, Into: "/dl"}}
+	}
+	f.jobs = []transfer.Job{job(1, transfer.Done, 1), job(2, transfer.Waiting, 9), job(3, transfer.Running, 2), job(4, transfer.Paused, 5), job(5, transfer.Failed, 3), job(6, transfer.Canceled, 4)}
+	one, run, bad := &f.jobs[0], &f.jobs[2], &f.jobs[4]
+	one.Ended, one.Took, one.Fetched = day.Add(time.Minute), 40*time.Second, 80_000_000
+	run.Rate, run.Sources = 3_000_000, []transfer.SourceRate{{Device: deviceID(2), Name: "bo", Bytes: 2_000_000, Rate: 1_000_000}, {Device: deviceID(3), Name: "anna\x1b", Bytes: 4_000_000, Rate: 2_000_000}}
+	bad.Trouble, bad.Failed, bad.Problems = transfer.BadBytes, 3, []transfer.Problem{{Path: "a/b", Trouble: transfer.BadBytes}, {Path: "con", Trouble: transfer.NameTrouble, As: "con_"}}
 }
 
 // comes puts a third neighbour online with the next Wait.

@@ -33,6 +33,7 @@ type follower struct {
 	state   transfer.State   // as last told
 	trouble transfer.Trouble // as last told
 	told    time.Time        // when the last line of progress was printed
+	held    bool             // it was told that all is paused
 }
 
 // follow returns nil only when everything is there and verified. What went wrong with files is printed by then.
@@ -47,7 +48,9 @@ func (f *follower) follow(ctx context.Context, id transfer.JobID) error {
 				f.bar.clear()
 				return f.finish(job)
 			}
-			since, err = f.engine.Wait(ctx, since)
+			if err = f.tellHeld(ctx, job); err == nil {
+				since, err = f.engine.Wait(ctx, since)
+			}
 		}
 		if err == nil {
 			err = pauseFor(ctx, frame)
@@ -62,6 +65,18 @@ func (f *follower) follow(ctx context.Context, id transfer.JobID) error {
 			return err
 		}
 	}
+}
+
+// tellHeld says once that all is paused: a job that waits does so for the user then.
+func (f *follower) tellHeld(ctx context.Context, j transfer.Job) error {
+	if f.held || j.State != transfer.Waiting {
+		return nil
+	}
+	held, err := isHeld(ctx, f.engine)
+	if f.held = held; held {
+		f.say(f.call.words.Text("cli.jobs.held"))
+	}
+	return err
 }
 
 func (f *follower) job(ctx context.Context, id transfer.JobID) (transfer.Job, error) {
@@ -150,7 +165,7 @@ func (w words) progress(j transfer.Job) string {
 // finish prints how it ended and returns what that means for the exit code.
 func (f *follower) finish(j transfer.Job) error {
 	if f.call.json {
-		if err := f.call.object(rowOfJob(j)); err != nil {
+		if err := f.call.object(rowOfJob(j, 0)); err != nil {
 			return err
 		}
 	} else if err := f.report(j); err != nil {

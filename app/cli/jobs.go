@@ -104,7 +104,7 @@ func (c *call) detached(ctx context.Context, e control.Engine, ids []transfer.Jo
 	}
 	for _, j := range all {
 		if slices.Contains(ids, j.ID) {
-			if err := c.object(rowOfJob(j)); err != nil {
+			if err := c.object(rowOfJob(j, 0)); err != nil {
 				return err
 			}
 		}
@@ -156,6 +156,17 @@ type jobRow struct {
 	Created  *time.Time       `json:"created,omitempty"`
 	Ended    *time.Time       `json:"ended,omitempty"`
 	Problems []problemRow     `json:"problems"`
+	Place    int              `json:"place,omitempty"` // in the queue, from 1
+	Took     float64          `json:"took_seconds"`
+	Average  int64            `json:"average_rate"`
+	Sources  []sourceRow      `json:"sources"`
+}
+
+type sourceRow struct {
+	ID    string `json:"id"`
+	Name  string `json:"name"`
+	Bytes int64  `json:"bytes"`
+	Rate  int64  `json:"rate"`
 }
 
 type problemRow struct {
@@ -164,12 +175,16 @@ type problemRow struct {
 	As      string           `json:"as,omitempty"`
 }
 
-func rowOfJob(j transfer.Job) jobRow {
+func rowOfJob(j transfer.Job, place int) jobRow {
 	r := jobRow{ID: j.ID, State: j.State, Trouble: j.Trouble, Detail: j.Detail, Bytes: j.Bytes, Total: j.Total, Rate: j.Rate, Left: j.Left().Seconds(), Listed: j.Listed,
 		Files: j.Files, Done: j.Done, Skipped: j.Skipped, Failed: j.Failed, Adapted: j.Adapted, From: j.From, Title: j.Title, Source: j.Request.Source.String(),
-		Share: j.Request.ShareName, Paths: nonNil(j.Request.Paths), Into: j.Request.Into, Result: j.Result, Created: when(j.Created), Ended: when(j.Ended), Problems: []problemRow{}}
+		Share: j.Request.ShareName, Paths: nonNil(j.Request.Paths), Into: j.Request.Into, Result: j.Result, Created: when(j.Created), Ended: when(j.Ended), Problems: []problemRow{},
+		Place: place, Took: j.Took.Seconds(), Average: j.Average(), Sources: []sourceRow{}}
 	for _, p := range j.Problems {
 		r.Problems = append(r.Problems, problemRow(p))
+	}
+	for _, s := range j.Sources {
+		r.Sources = append(r.Sources, sourceRow{s.Device.String(), s.Name, s.Bytes, s.Rate})
 	}
 	return r
 }
@@ -179,14 +194,25 @@ func jobs(ctx context.Context, c *call, e control.Engine) error {
 	if err != nil {
 		return err
 	}
+	all = transfer.InOrder(all)
+	place := places(all)
 	if c.json {
-		return list(c, all, rowOfJob)
+		return list(c, all, func(j transfer.Job) jobRow { return rowOfJob(j, place[j.ID]) })
+	}
+	held, err := isHeld(ctx, e)
+	if err != nil {
+		return err
+	}
+	if held {
+		if err := c.say("cli.jobs.held"); err != nil {
+			return err
+		}
 	}
 	if len(all) == 0 {
 		return c.say("cli.jobs.none")
 	}
 	w := c.words
-	rows := [][]string{w.columns("job", "state", "done", "files", "rate", "from", "what")}
+	rows := [][]string{w.columns("job", "state", "place", "done", "files", "rate", "from", "what")}
 	for _, j := range all {
 		rate := ""
 		if j.Rate > 0 {
@@ -196,7 +222,11 @@ func jobs(ctx context.Context, c *call, e control.Engine) error {
 		if t := w.trouble(j.Trouble); t != "" {
 			state += ": " + t
 		}
-		rows = append(rows, []string{strconv.FormatInt(int64(j.ID), 10), state, w.Text("cli.jobs.of", "Done", w.size(j.Bytes), "All", w.size(j.Total)),
+		at := ""
+		if n := place[j.ID]; n > 0 {
+			at = w.count(n)
+		}
+		rows = append(rows, []string{strconv.FormatInt(int64(j.ID), 10), state, at, w.Text("cli.jobs.of", "Done", w.size(j.Bytes), "All", w.size(j.Total)),
 			w.Text("cli.jobs.of", "Done", w.count(j.Done), "All", w.count(j.Files)), rate, show(j.From), w.title(j)})
 	}
 	return table(c.Stdout, rows)

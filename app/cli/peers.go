@@ -32,6 +32,7 @@ type selfRow struct {
 	Online     int               `json:"online"`
 	Shares     int               `json:"shares"`
 	ActiveJobs int               `json:"active_jobs"`
+	Held       bool              `json:"queue_held"`
 	Since      *time.Time        `json:"since,omitempty"`
 	Goroutines int               `json:"goroutines"`
 	Heap       int64             `json:"heap"`
@@ -51,11 +52,12 @@ func status(ctx context.Context, c *call, e control.Engine) error {
 	all, errPeers := e.Peers(ctx)
 	shares, errShares := e.Shares(ctx)
 	pulls, errJobs := e.Jobs(ctx)
-	if err := errors.Join(errPeers, errShares, errJobs); err != nil {
+	held, errQueue := isHeld(ctx, e)
+	if err := errors.Join(errPeers, errShares, errJobs, errQueue); err != nil {
 		return err
 	}
 	row := selfRow{ID: self.ID.String(), Name: self.Name, Workgroup: self.Workgroup, Network: self.Network, Port: self.Port, Addresses: nonNil(self.Addresses),
-		Version: self.Version, Home: self.Home, Downloads: self.Downloads, Peers: len(all), Online: online(all), Shares: len(shares),
+		Version: self.Version, Home: self.Home, Downloads: self.Downloads, Peers: len(all), Online: online(all), Shares: len(shares), Held: held,
 		Since: when(self.Since), Goroutines: self.Goroutines, Heap: self.Heap, Troubles: []troubleRow{}}
 	for _, j := range pulls {
 		if !j.State.Ended() {
@@ -99,6 +101,7 @@ type peerRow struct {
 	Manual    bool             `json:"manual"`
 	DialBack  bool             `json:"dial_back"`
 	Newer     bool             `json:"newer"`
+	Blocked   bool             `json:"blocked"`
 	Version   string           `json:"version,omitempty"`
 	FirstSeen *time.Time       `json:"first_seen,omitempty"`
 	LastSeen  *time.Time       `json:"last_seen,omitempty"`
@@ -153,7 +156,7 @@ func printPeers(c *call, all []discovery.Peer) error {
 				id = p.ID.String()
 			}
 			return peerRow{ID: id, Name: p.Name, FirstName: p.FirstName, Workgroup: p.Workgroup, State: p.State, Addresses: nonNil(p.Addresses),
-				Manual: p.Manual, DialBack: p.DialBack, Newer: p.Newer, Version: p.Version, FirstSeen: when(p.FirstSeen), LastSeen: when(p.LastSeen)}
+				Manual: p.Manual, DialBack: p.DialBack, Newer: p.Newer, Blocked: p.Blocked, Version: p.Version, FirstSeen: when(p.FirstSeen), LastSeen: when(p.LastSeen)}
 		})
 	}
 	if len(all) == 0 {
@@ -168,6 +171,9 @@ func printPeers(c *call, all []discovery.Peer) error {
 		state := c.words.value("cli.peer.", string(p.State))
 		if p.Newer && p.State != discovery.Online {
 			state = c.words.Text("cli.peer.newer")
+		}
+		if p.Blocked {
+			state = c.words.Text("cli.peer.blocked")
 		}
 		rows = append(rows, []string{show(p.Name), show(p.Workgroup), state, id, joinAddresses(p.Addresses, 1)})
 	}

@@ -132,6 +132,8 @@ func engineCmd(ts *testscript.TestScript, _ bool, args []string) {
 		f.mu.Lock()
 		f.pull = args[1]
 		f.mu.Unlock()
+	case "queue": // jobs of every state
+		f.queued()
 	case "comes":
 		f.comes()
 	case "many":

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,10 +18,12 @@ type shareRow struct {
 	Path  string     `json:"path"`
 	Added *time.Time `json:"added,omitempty"`
 	Away  bool       `json:"away,omitempty"`
+	To    []string   `json:"to"`
+	Lost  bool       `json:"to_lost,omitempty"`
 }
 
 func rowOfShare(s share.Share) shareRow {
-	return shareRow{ID: s.ID.String(), Name: s.Name, Kind: kindOfShare(s.Kind), Path: s.Path, Added: when(s.Added), Away: s.Away}
+	return shareRow{ID: s.ID.String(), Name: s.Name, Kind: kindOfShare(s.Kind), Path: s.Path, Added: when(s.Added), Away: s.Away, To: toValues(s), Lost: s.Lost}
 }
 
 func shareAdd(ctx context.Context, c *call, e control.Engine) error {
@@ -28,7 +31,11 @@ func shareAdd(ctx context.Context, c *call, e control.Engine) error {
 	if err != nil {
 		return err
 	}
-	sh, err := e.AddShare(ctx, path, c.flags["--name"])
+	to, err := audience(ctx, c, e)
+	if err != nil {
+		return err
+	}
+	sh, err := e.AddShare(ctx, path, c.flags["--name"], to...)
 	if err != nil {
 		return err
 	}
@@ -49,38 +56,48 @@ func shareList(ctx context.Context, c *call, e control.Engine) error {
 	if len(all) == 0 {
 		return c.say("cli.share.none")
 	}
-	rows := [][]string{c.words.columns("name", "kind", "path")}
+	peers, err := e.Peers(ctx)
+	if err != nil {
+		return err
+	}
+	rows := [][]string{c.words.columns("name", "kind", "to", "path")}
 	for _, s := range all {
 		path := show(s.Path)
 		if s.Away {
 			path += "  " + c.words.Text("cli.share.away")
 		}
-		rows = append(rows, []string{show(s.Name), c.words.Text("cli.kind." + kindOfShare(s.Kind)), path})
+		rows = append(rows, []string{show(s.Name), c.words.Text("cli.kind." + kindOfShare(s.Kind)), c.words.toWords(s, peers), path})
 	}
 	return table(c.Stdout, rows)
 }
 
 func shareRemove(ctx context.Context, c *call, e control.Engine) error {
-	all, err := e.Shares(ctx)
+	s, err := ownShare(ctx, c, e)
 	if err != nil {
 		return err
+	}
+	if err := e.RemoveShare(ctx, s.ID); err != nil {
+		return err
+	}
+	return c.done("cli.share.removed", "Name", show(s.Name), "Path", show(s.Path))
+}
+
+// ownShare finds the share of this computer that is named, by its name or its ID.
+func ownShare(ctx context.Context, c *call, e control.Engine) (share.Share, error) {
+	all, err := e.Shares(ctx)
+	if err != nil {
+		return share.Share{}, err
 	}
 	for _, same := range []func(s share.Share) bool{
 		func(s share.Share) bool { return s.Name == c.args[0] },
 		func(s share.Share) bool { return s.ID.String() == c.args[0] },
 		func(s share.Share) bool { return strings.EqualFold(s.Name, c.args[0]) },
 	} {
-		for _, s := range all {
-			if !same(s) {
-				continue
-			}
-			if err := e.RemoveShare(ctx, s.ID); err != nil {
-				return err
-			}
-			return c.done("cli.share.removed", "Name", show(s.Name), "Path", show(s.Path))
+		if i := slices.IndexFunc(all, same); i >= 0 {
+			return all[i], nil
 		}
 	}
-	return notFound("cli.error.no-own-share", "Name", show(c.args[0]))
+	return share.Share{}, notFound("cli.error.no-own-share", "Name", show(c.args[0]))
 }
 
 // kindOfShare is the kind as JSON has it; its words are under "cli.kind.".

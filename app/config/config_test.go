@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"porchlight/discovery"
+	"porchlight/transfer"
 )
 
 func env(m map[string]string) func(string) string { return func(k string) string { return m[k] } }
@@ -174,11 +175,11 @@ func TestSettingsRoundAndUnknownFields(t *testing.T) {
 	if _, err := os.Stat(SettingsPath(home)); err == nil {
 		t.Error("reading wrote a file")
 	}
-	if err := os.WriteFile(SettingsPath(home), []byte(`{"name":"Bo","network":"space","port":-4,"theme":"dark","from_the_future":{"a":[1]}}`), 0o600); err != nil {
+	if err := os.WriteFile(SettingsPath(home), []byte(`{"name":"Bo","network":"space","port":-4,"theme":"dark","queue_held":true,"limit_up":7,"limit_down":2000000,"from_the_future":{"a":[1]}}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s, _, err := Load(home)
-	if err != nil || s.Name != "Bo" || s.Network != discovery.Public || s.Port != 0 || s.Theme != ThemeDark || s.Workgroup != "WORKGROUP" {
+	if err != nil || s.Name != "Bo" || s.Network != discovery.Public || s.Port != 0 || s.Theme != ThemeDark || !s.QueueHeld || s.Limits() != (transfer.Limits{}) || s.Workgroup != "WORKGROUP" {
 		t.Fatalf("mended: %+v %v", s, err)
 	}
 	if err := Save(home, s); err != nil {
@@ -191,6 +192,18 @@ func TestSettingsRoundAndUnknownFields(t *testing.T) {
 	if fi, err := os.Stat(SettingsPath(home)); err != nil || os.PathSeparator == '/' && fi.Mode().Perm() != 0o600 {
 		t.Error("settings are open to others", fi.Mode(), err)
 	}
+	s.SetLimits(transfer.Limits{Up: 2_000_000, From: 60, Until: 120})
+	if err := Save(home, s); err != nil {
+		t.Fatal(err)
+	}
+	if again, _, err := Load(home); err != nil || again.Limits() != s.Limits() || !again.QueueHeld {
+		t.Errorf("%+v, %v", again.Limits(), err)
+	}
+	s.SetLimits(transfer.Limits{Down: 5})
+	if err := Save(home, s); !errors.Is(err, transfer.ErrLimits) {
+		t.Error("a limit of five bytes was saved:", err)
+	}
+	s.SetLimits(transfer.Limits{})
 	s.Name = ""
 	if err := Save(home, s); !errors.Is(err, discovery.ErrName) {
 		t.Error("an empty name was saved:", err)

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"porchlight/discovery"
+	"porchlight/transfer"
 )
 
 // Themes of the window.
@@ -36,6 +37,12 @@ type Settings struct {
 	FirstRunDone bool              `json:"first_run_done,omitempty"`
 	QuitOnClose  bool              `json:"quit_on_close,omitempty"` // sharing ends when the window is closed
 	SaidKeep     bool              `json:"said_keep,omitempty"`     // it was told once that it goes on
+
+	QueueHeld   bool  `json:"queue_held,omitempty"`  // nothing is brought here until its owner says so
+	LimitUp     int64 `json:"limit_up,omitempty"`    // as transfer.Limits, likewise the next three
+	LimitDown   int64 `json:"limit_down,omitempty"`  //
+	LimitsFrom  int   `json:"limit_from,omitempty"`  //
+	LimitsUntil int   `json:"limit_until,omitempty"` //
 
 	Networks map[string]Known `json:"networks,omitempty"`       // what the owner said of each, by its name (package place)
 	Also     []string         `json:"interfaces,omitempty"`     // used although the rule leaves them out
@@ -89,6 +96,16 @@ func Defaults(d Dirs) Settings {
 	}
 }
 
+// Limits returns the limits of transfers.
+func (s Settings) Limits() transfer.Limits {
+	return transfer.Limits{Up: s.LimitUp, Down: s.LimitDown, From: s.LimitsFrom, Until: s.LimitsUntil}
+}
+
+// SetLimits changes them.
+func (s *Settings) SetLimits(l transfer.Limits) {
+	s.LimitUp, s.LimitDown, s.LimitsFrom, s.LimitsUntil = l.Up, l.Down, l.From, l.Until
+}
+
 // legalName makes a device name out of a host name: the part before the first dot, what CheckName refuses left out, cut to size.
 func legalName(host string) string {
 	if first, _, ok := strings.Cut(host, "."); ok && first != "" {
@@ -124,7 +141,7 @@ func (s Settings) Check() error {
 	case s.Port < 0 || s.Port > 65535:
 		return errors.New("port must be between 0 and 65535")
 	}
-	return nil
+	return s.Limits().Check()
 }
 
 // mend replaces each value out of its rules (the file may be edited by hand) by its default. An unreadable network is the
@@ -154,6 +171,9 @@ func (s *Settings) mend(def Settings) {
 	if s.Port < 0 || s.Port > 65535 {
 		s.Port = 0
 	}
+	if s.Limits().Check() != nil {
+		s.SetLimits(transfer.Limits{})
+	}
 	if s.Theme != ThemeLight && s.Theme != ThemeDark {
 		s.Theme = ThemeSystem
 	}
@@ -176,7 +196,7 @@ func (s *Settings) UnmarshalJSON(data []byte) error {
 	}
 	var err error
 	p.unknown, err = unknown(data, "format", "name", "workgroup", "network", "downloads", "port", "theme", "language", "scale", "first_run_done", "quit_on_close", "said_keep",
-		"networks", "interfaces", "not_interfaces")
+		"queue_held", "limit_up", "limit_down", "limit_from", "limit_until", "networks", "interfaces", "not_interfaces")
 	*s = Settings(p)
 	return err
 }

@@ -55,6 +55,16 @@ func (c *Client) ForgetPeer(ctx context.Context, id discovery.DeviceID) error {
 	return c.tell(ctx, "forget-peer", deviceMsg{id})
 }
 
+// Block is Neighbours'.
+func (c *Client) Block(ctx context.Context, id discovery.DeviceID) error {
+	return c.tell(ctx, "block", deviceMsg{id})
+}
+
+// Unblock is Neighbours'.
+func (c *Client) Unblock(ctx context.Context, id discovery.DeviceID) error {
+	return c.tell(ctx, "unblock", deviceMsg{id})
+}
+
 // Refresh is Neighbours'.
 func (c *Client) Refresh(ctx context.Context) error { return c.tell(ctx, "refresh", nothing{}) }
 
@@ -70,9 +80,18 @@ func (c *Client) Shares(ctx context.Context) ([]share.Share, error) {
 }
 
 // AddShare is Shares'.
-func (c *Client) AddShare(ctx context.Context, path, name string) (share.Share, error) {
-	m, err := ask[shareMsg](ctx, c, "add-share", addShareMsg{[]byte(path), name})
+func (c *Client) AddShare(ctx context.Context, path, name string, to ...share.Grant) (share.Share, error) {
+	call := "add-share"
+	if len(to) > 0 {
+		call = "add-share-to" // an engine that knows of no list must not share with everyone
+	}
+	m, err := ask[shareMsg](ctx, c, call, addShareMsg{[]byte(path), name, to})
 	return m.value(), err
+}
+
+// AllowShare is Shares'.
+func (c *Client) AllowShare(ctx context.Context, id share.ID, to []share.Grant) error {
+	return c.tell(ctx, "allow-share", allowMsg{id, to})
 }
 
 // RenameShare is Shares'.
@@ -125,6 +144,31 @@ func (c *Client) RetryJob(ctx context.Context, id transfer.JobID) error {
 // ForgetJob is Jobs'.
 func (c *Client) ForgetJob(ctx context.Context, id transfer.JobID) error {
 	return c.tell(ctx, "forget-job", jobIDMsg{id})
+}
+
+// Queue is Queue's.
+func (c *Client) Queue(ctx context.Context) (transfer.Queue, error) {
+	return ask[transfer.Queue](ctx, c, "queue", nothing{})
+}
+
+// HoldQueue is Queue's.
+func (c *Client) HoldQueue(ctx context.Context, held bool) error {
+	return c.tell(ctx, "hold-queue", yesMsg{held})
+}
+
+// MoveJob is Queue's.
+func (c *Client) MoveJob(ctx context.Context, id transfer.JobID, to transfer.Move) error {
+	return c.tell(ctx, "move-job", moveMsg{id, to})
+}
+
+// SetLimits is Queue's.
+func (c *Client) SetLimits(ctx context.Context, l transfer.Limits) error {
+	return c.tell(ctx, "set-limits", l)
+}
+
+// Pieces is Queue's.
+func (c *Client) Pieces(ctx context.Context, id transfer.JobID) ([]transfer.FileMap, error) {
+	return ask[[]transfer.FileMap](ctx, c, "pieces", jobIDMsg{id})
 }
 
 // ShowWindow is Windows'.

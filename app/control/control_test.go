@@ -89,7 +89,8 @@ func start(t *testing.T, e Engine) (*Client, func()) {
 }
 
 func TestEveryCallArrivesAsItWasMade(t *testing.T) {
-	f := &fake{}
+	f := &fake{queue: transfer.Queue{Held: true, Limits: transfer.Limits{Up: 9, From: 1}, Now: transfer.Limits{Up: 9}},
+		maps: []transfer.FileMap{{Path: "a/ü", Size: 1 << 40, Pieces: 1 << 20, Have: 3, Parts: []uint8{0, 255, 7}}}}
 	f.wait = func(context.Context, uint64) (uint64, error) { return 9, nil }
 	f.raw = func() (int, string, []byte, error) { return 418, "a\r\nb: \xff", []byte("tea\x00"), nil }
 	c, _ := start(t, f)
@@ -122,7 +123,42 @@ func TestEveryCallArrivesAsItWasMade(t *testing.T) {
 		{`CancelJob['\x03']`, func() error { return c.CancelJob(ctx, 3) }},
 		{`RetryJob['\x04']`, func() error { return c.RetryJob(ctx, 4) }},
 		{`ForgetJob['\x05']`, func() error { return c.ForgetJob(ctx, 5) }},
-		{`AddShare["/m\xff" "Music"]`, func() error {
+		{`Queue[]`, func() error {
+			q, err := c.Queue(ctx)
+			if q != f.queue {
+				t.Errorf("%+v", q)
+			}
+			return err
+		}},
+		{`HoldQueue["true"]`, func() error { return c.HoldQueue(ctx, true) }},
+		{`MoveJob['\x06' "first"]`, func() error { return c.MoveJob(ctx, 6, transfer.MoveFirst) }},
+		{`SetLimits['\x01' '\x02' '\x03' '\x04']`, func() error { return c.SetLimits(ctx, transfer.Limits{Up: 1, Down: 2, From: 3, Until: 4}) }},
+		{`Pieces['\a']`, func() error {
+			maps, err := c.Pieces(ctx, 7)
+			if d := cmp.Diff(f.maps, maps); d != "" {
+				t.Error(d)
+			}
+			return err
+		}},
+		{`Block["` + bo.Short() + `"]`, func() error { return c.Block(ctx, bo) }},
+		{`Unblock["` + bo.Short() + `"]`, func() error { return c.Unblock(ctx, bo) }},
+		{`AllowShare["aa" "3"]`, func() error {
+			to := []share.Grant{{Who: share.ToDevice, Device: bo, Level: share.LookOnly, Until: time.Unix(1_800_000_000, 0).UTC()},
+				{Who: share.ToPerson, Workgroup: [32]byte{1}, Person: [16]byte{2}, Level: share.Change, Ask: share.AskEach}, {Who: share.ToNobody}}
+			err := c.AllowShare(ctx, music, to)
+			if diff := cmp.Diff(to, f.to); diff != "" {
+				t.Error(diff)
+			}
+			return err
+		}},
+		{`AddShare["/m\xff" "Music" "1"]`, func() error {
+			sh, err := c.AddShare(ctx, "/m\xff", "Music", share.Grant{Who: share.ToDevice, Device: bo, Level: share.LookOnly})
+			if len(sh.Audience) != 1 || sh.Audience[0].Device != bo {
+				t.Errorf("%+v", sh)
+			}
+			return err
+		}},
+		{`AddShare["/m\xff" "Music" "0"]`, func() error {
 			sh, err := c.AddShare(ctx, "/m\xff", "Music")
 			if sh.Path != "/m\xff" || sh.Name != "Music" {
 				t.Errorf("%+v", sh)

@@ -24,6 +24,7 @@ type Engine interface {
 	Remote
 	Pulls
 	Jobs
+	Queue
 	Changes
 	Windows
 	Places
@@ -45,6 +46,9 @@ type Neighbours interface {
 	Peers(ctx context.Context) ([]discovery.Peer, error)
 	AddPeer(ctx context.Context, hostport string) error
 	ForgetPeer(ctx context.Context, id discovery.DeviceID) error
+	// Block has this computer have nothing to do with a device, until Unblock.
+	Block(ctx context.Context, id discovery.DeviceID) error
+	Unblock(ctx context.Context, id discovery.DeviceID) error
 	Refresh(ctx context.Context) error
 }
 
@@ -56,7 +60,10 @@ type Doctor interface {
 // Shares is what this computer offers.
 type Shares interface {
 	Shares(ctx context.Context) ([]share.Share, error)
-	AddShare(ctx context.Context, path, name string) (share.Share, error)
+	// AddShare offers a folder, to anyone nearby if to is empty.
+	AddShare(ctx context.Context, path, name string, to ...share.Grant) (share.Share, error)
+	// AllowShare says anew for whom a share is: to is its whole list, and not empty.
+	AllowShare(ctx context.Context, id share.ID, to []share.Grant) error
 	RenameShare(ctx context.Context, id share.ID, name string) error
 	RemoveShare(ctx context.Context, id share.ID) error
 }
@@ -85,6 +92,19 @@ type Jobs interface {
 	CancelJob(ctx context.Context, id transfer.JobID) error
 	RetryJob(ctx context.Context, id transfer.JobID) error
 	ForgetJob(ctx context.Context, id transfer.JobID) error
+}
+
+// Queue steers all pulls together.
+type Queue interface {
+	Queue(ctx context.Context) (transfer.Queue, error)
+	// HoldQueue keeps everything from being brought here, or lets it go on.
+	HoldQueue(ctx context.Context, held bool) error
+	// MoveJob gives a pull that does not run another place; transfer.ErrState for one that runs or is over.
+	MoveJob(ctx context.Context, id transfer.JobID, to transfer.Move) error
+	// SetLimits returns transfer.ErrLimits for what cannot be kept.
+	SetLimits(ctx context.Context, l transfer.Limits) error
+	// Pieces shows which pieces of the large files under way of a pull are here.
+	Pieces(ctx context.Context, id transfer.JobID) ([]transfer.FileMap, error)
 }
 
 // Changes lets a caller sleep until there is something new.

@@ -19,7 +19,10 @@ type fake struct {
 	shares   []share.Share
 	offers   []share.Offer
 	jobs     []transfer.Job
-	err      error // returned by every call but Wait and Watch
+	queue    transfer.Queue
+	maps     []transfer.FileMap
+	to       []share.Grant // of the last AllowShare
+	err      error         // returned by every call but Wait and Watch
 
 	list  func(ctx context.Context, yield func([]share.Entry) error) error
 	watch func(ctx context.Context, changed func()) error
@@ -81,8 +84,18 @@ func (f *fake) Diagnose(context.Context) ([]doctor.Finding, error) {
 }
 func (f *fake) Refresh(context.Context) error                 { return f.did("Refresh") }
 func (f *fake) Shares(context.Context) ([]share.Share, error) { return f.shares, f.did("Shares") }
-func (f *fake) AddShare(_ context.Context, path, name string) (share.Share, error) {
-	return share.Share{Path: path, Name: name}, f.did("AddShare", path, name)
+func (f *fake) AddShare(_ context.Context, path, name string, to ...share.Grant) (share.Share, error) {
+	return share.Share{Path: path, Name: name, Audience: to}, f.did("AddShare", path, name, fmt.Sprint(len(to)))
+}
+func (f *fake) AllowShare(_ context.Context, id share.ID, to []share.Grant) error {
+	f.to = to
+	return f.did("AllowShare", id.String()[:2], fmt.Sprint(len(to)))
+}
+func (f *fake) Block(_ context.Context, id discovery.DeviceID) error {
+	return f.did("Block", id.Short())
+}
+func (f *fake) Unblock(_ context.Context, id discovery.DeviceID) error {
+	return f.did("Unblock", id.Short())
 }
 func (f *fake) RenameShare(_ context.Context, id share.ID, n string) error {
 	return f.did("RenameShare", id.String()[:2], n)
@@ -124,6 +137,20 @@ func (f *fake) ResumeJob(_ context.Context, id transfer.JobID) error { return f.
 func (f *fake) CancelJob(_ context.Context, id transfer.JobID) error { return f.did("CancelJob", id) }
 func (f *fake) RetryJob(_ context.Context, id transfer.JobID) error  { return f.did("RetryJob", id) }
 func (f *fake) ForgetJob(_ context.Context, id transfer.JobID) error { return f.did("ForgetJob", id) }
+
+func (f *fake) Queue(context.Context) (transfer.Queue, error) { return f.queue, f.did("Queue") }
+func (f *fake) HoldQueue(_ context.Context, held bool) error {
+	return f.did("HoldQueue", fmt.Sprint(held))
+}
+func (f *fake) MoveJob(_ context.Context, id transfer.JobID, to transfer.Move) error {
+	return f.did("MoveJob", id, to)
+}
+func (f *fake) SetLimits(_ context.Context, l transfer.Limits) error {
+	return f.did("SetLimits", l.Up, l.Down, l.From, l.Until)
+}
+func (f *fake) Pieces(_ context.Context, id transfer.JobID) ([]transfer.FileMap, error) {
+	return f.maps, f.did("Pieces", id)
+}
 
 func (f *fake) Wait(ctx context.Context, since uint64) (uint64, error) {
 	f.note("Wait", since)

@@ -20,7 +20,7 @@ import (
 // methods is every call the socket knows, and some it does not.
 func methods() []string {
 	return []string{"hello", "self", "set-name", "set-workgroup", "set-network", "set-downloads", "finish-first-run", "peers", "add-peer", "forget-peer", "refresh", "diagnose", "shares", "add-share",
-		"rename-share", "remove-share", "offers", "list", "watch", "attend", "show-window", "set-interface", "raw", "pull", "jobs", "pause-job", "resume-job", "cancel-job", "retry-job", "forget-job", "wait",
+		"rename-share", "remove-share", "offers", "list", "watch", "attend", "show-window", "set-interface", "raw", "pull", "jobs", "pause-job", "resume-job", "cancel-job", "retry-job", "forget-job", "queue", "hold-queue", "move-job", "set-limits", "pieces", "wait",
 		"nothing", "../hello", ""}
 }
 

@@ -77,8 +77,14 @@ type textMsg struct {
 }
 
 type addShareMsg struct {
-	Path []byte `json:"path"`
-	Name string `json:"name"`
+	Path []byte        `json:"path"`
+	Name string        `json:"name"`
+	To   []share.Grant `json:"to,omitempty"`
+}
+
+type allowMsg struct {
+	ID share.ID      `json:"id"`
+	To []share.Grant `json:"to"`
 }
 
 type renameMsg struct {
@@ -108,6 +114,11 @@ type rawMsg struct {
 
 type jobIDMsg struct {
 	ID transfer.JobID `json:"id"`
+}
+
+type moveMsg struct {
+	ID transfer.JobID `json:"id"`
+	To transfer.Move  `json:"to"`
 }
 
 type interfaceMsg struct {

@@ -122,6 +122,8 @@ func (s *Server) routes(life context.Context) *http.ServeMux {
 	add("peers", call(func(ctx context.Context, _ nothing) ([]discovery.Peer, error) { return e.Peers(ctx) }))
 	add("add-peer", do(func(ctx context.Context, in textMsg) error { return e.AddPeer(ctx, string(in.Text)) }))
 	add("forget-peer", do(func(ctx context.Context, in deviceMsg) error { return e.ForgetPeer(ctx, in.Device) }))
+	add("block", do(func(ctx context.Context, in deviceMsg) error { return e.Block(ctx, in.Device) }))
+	add("unblock", do(func(ctx context.Context, in deviceMsg) error { return e.Unblock(ctx, in.Device) }))
 	add("refresh", do(func(ctx context.Context, _ nothing) error { return e.Refresh(ctx) }))
 	add("diagnose", call(func(ctx context.Context, _ nothing) ([]doctor.Finding, error) { return e.Diagnose(ctx) }))
 
@@ -129,11 +131,14 @@ func (s *Server) routes(life context.Context) *http.ServeMux {
 		v, err := e.Shares(ctx)
 		return each(v, fromShare), err
 	}))
-	add("add-share", call(func(ctx context.Context, in addShareMsg) (shareMsg, error) {
-		v, err := e.AddShare(ctx, string(in.Path), in.Name)
-		return fromShare(v), err
-	}))
+	for _, name := range []string{"add-share", "add-share-to"} {
+		add(name, call(func(ctx context.Context, in addShareMsg) (shareMsg, error) {
+			v, err := e.AddShare(ctx, string(in.Path), in.Name, in.To...)
+			return fromShare(v), err
+		}))
+	}
 	add("rename-share", do(func(ctx context.Context, in renameMsg) error { return e.RenameShare(ctx, in.ID, in.Name) }))
+	add("allow-share", do(func(ctx context.Context, in allowMsg) error { return e.AllowShare(ctx, in.ID, in.To) }))
 	add("remove-share", do(func(ctx context.Context, in shareIDMsg) error { return e.RemoveShare(ctx, in.ID) }))
 
 	add("offers", call(func(ctx context.Context, in deviceMsg) ([]share.Offer, error) { return e.Offers(ctx, in.Device) }))
@@ -169,6 +174,11 @@ func (s *Server) addJobs(add func(string, handler)) {
 	add("cancel-job", do(func(ctx context.Context, in jobIDMsg) error { return e.CancelJob(ctx, in.ID) }))
 	add("retry-job", do(func(ctx context.Context, in jobIDMsg) error { return e.RetryJob(ctx, in.ID) }))
 	add("forget-job", do(func(ctx context.Context, in jobIDMsg) error { return e.ForgetJob(ctx, in.ID) }))
+	add("queue", call(func(ctx context.Context, _ nothing) (transfer.Queue, error) { return e.Queue(ctx) }))
+	add("hold-queue", do(func(ctx context.Context, in yesMsg) error { return e.HoldQueue(ctx, in.Yes) }))
+	add("move-job", do(func(ctx context.Context, in moveMsg) error { return e.MoveJob(ctx, in.ID, in.To) }))
+	add("set-limits", do(func(ctx context.Context, in transfer.Limits) error { return e.SetLimits(ctx, in) }))
+	add("pieces", call(func(ctx context.Context, in jobIDMsg) ([]transfer.FileMap, error) { return e.Pieces(ctx, in.ID) }))
 	add("wait", call(func(ctx context.Context, in versionMsg) (versionMsg, error) {
 		v, err := e.Wait(ctx, in.Version)
 		return versionMsg{v}, err

@@ -206,6 +206,9 @@ func (m *mesh) suspects(r reports) (out []examined) {
 		if len(p.Addresses) > 0 {
 			x.n.Address = p.Addresses[0].String()
 		}
+		if m.blocked(p.ID) {
+			continue // as was wished
+		}
 		if x.n.Online || x.n.Heard == doctor.Yes || x.n.ByOthers || time.Since(p.LastSeen) < missedTime {
 			out = append(out, x)
 		}

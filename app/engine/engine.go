@@ -25,6 +25,7 @@ import (
 	"porchlight/share/content"
 	"porchlight/share/watch"
 	"porchlight/transfer/download"
+	"porchlight/transfer/pace"
 )
 
 // Config says which home an engine works for, and how. Home and Version are needed.
@@ -61,8 +62,11 @@ type Engine struct {
 	pulls     *download.Manager
 	changes   changes
 	ups       ups
+	blocks    blocks
 	learned   *learned
 	relook    chan struct{} // look where this computer is
+	up, down  *pace.Limit   // of the bytes of files
+	limit     chan struct{} // one token: look at the limits again
 	since     time.Time
 	log       *slog.Logger
 
@@ -85,7 +89,7 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	e := &Engine{cfg: cfg, log: cfg.Log, health: map[string]string{}, renet: make(chan struct{}), relook: make(chan struct{}, 1),
-		since: time.Now(), windows: map[chan struct{}]bool{}}
+		since: time.Now(), windows: map[chan struct{}]bool{}, up: pace.New(), down: pace.New(), limit: make(chan struct{}, 1)}
 	e.at.assumed = map[string]discovery.Network{}
 	e.changes.init()
 	if err := e.open(ctx); err != nil {
@@ -119,7 +123,12 @@ func (e *Engine) open(ctx context.Context) error {
 	e.catalogue = catalogue.New(catalogue.Config{Store: e.db.Shares(), Own: []string{e.cfg.Home}, OnChange: e.sharesChanged, Log: e.log})
 	e.layers = content.NewCache(e.db.Layers(), cachedPieces)
 	e.watcher = watch.New(watch.Config{OnChange: e.dirChanged, Log: e.log})
-	if e.pulls, err = download.New(download.Config{Store: e.db.Jobs(), Sources: sources{e}, Layers: e.layers, OnChange: e.changes.bump, Log: e.log}); err != nil {
+	if e.pulls, err = download.New(download.Config{Store: e.db.Jobs(), Sources: sources{e}, Self: e.selfID, Helpers: sources{e}, Layers: e.layers, OnChange: e.changes.bump, Log: e.log}); err != nil {
+		return err
+	}
+	e.pulls.Hold(e.settings.QueueHeld)
+	e.setLimits(time.Now())
+	if err := e.blocks.load(e.db.Blocks()); err != nil {
 		return err
 	}
 	if err := e.roster.Load(); err != nil {
@@ -163,6 +172,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 	part("watch", e.watcher.Run)
 	part("pull", e.pulls.Run)
+	part("limits", e.keepLimits)
 	part("places", e.watchPlaces)
 	part("network", e.runNetworks)
 	wg.Wait()
@@ -228,6 +238,20 @@ func heap() int64 {
 
 // change changes the settings and keeps them.
 func (e *Engine) change(ctx context.Context, f func(*config.Settings)) error {
+	if err := e.changeQuietly(ctx, f); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	n := e.net
+	e.mu.Unlock()
+	if n != nil {
+		n.renamed()
+	}
+	return nil
+}
+
+// changeQuietly is change for what is no neighbour's business.
+func (e *Engine) changeQuietly(ctx context.Context, f func(*config.Settings)) error {
 	s, err := config.Update(ctx, e.cfg.Home, func(s *config.Settings) error {
 		f(s)
 		return s.Check()
@@ -237,11 +261,7 @@ func (e *Engine) change(ctx context.Context, f func(*config.Settings)) error {
 	}
 	e.mu.Lock()
 	e.settings = s
-	n := e.net
 	e.mu.Unlock()
-	if n != nil {
-		n.renamed()
-	}
 	e.changes.bump()
 	return nil
 }

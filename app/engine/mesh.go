@@ -19,6 +19,7 @@ import (
 	"porchlight/discovery/presence"
 	"porchlight/transfer"
 	"porchlight/transfer/link"
+	"porchlight/transfer/pace"
 	"porchlight/transfer/server"
 	"porchlight/transfer/wire"
 )
@@ -53,8 +54,10 @@ type mesh struct {
 	probes   chan struct{}
 	pace     *rate.Limiter
 	ups      *ups
+	down     *pace.Limit // of the bytes of files that arrive
 	learned  *learned
 	twin     func() // another computer uses this device's identity
+	blocked  func(discovery.DeviceID) bool
 	checks   checks
 
 	mu      sync.Mutex // guards the fields below; neighbour.mu may be taken under it, looks.mu never
@@ -156,7 +159,7 @@ func (m *mesh) start(id discovery.DeviceID) *neighbour {
 	if n := m.list[id]; n != nil {
 		return n
 	}
-	if m.ctx == nil || m.ctx.Err() != nil || id == m.self || len(m.list) >= maxMesh && !m.makeRoom() {
+	if m.ctx == nil || m.ctx.Err() != nil || id == m.self || m.blocked(id) || len(m.list) >= maxMesh && !m.makeRoom() {
 		return nil
 	}
 	n := newNeighbour(m, id)

@@ -68,6 +68,7 @@ func newNeighbour(m *mesh, id discovery.DeviceID) *neighbour {
 		events: rate.NewLimiter(wire.EventsPerSecond, wire.EventsBurst), names: rate.NewLimiter(rate.Every(wire.NamesEvery), wire.NamesBurst)}
 	n.peer = link.NewPeer(id, m.dialer, func() []addrPort { return m.roster.Dialable(id) }, n.greeted)
 	n.client = client.New(n.peer)
+	n.client.Downloads = m.down
 	n.looks.n = n
 	return n
 }

@@ -134,11 +134,11 @@ func (e *Engine) newNetwork(ctx context.Context) (*network, error) {
 	n.listener = link.NewListener(door{in, e}, me, e.log)
 	dialer := &link.Dialer{Identity: me, Hello: n.hello}
 	n.mesh = &mesh{self: me.ID(), roster: e.roster, dialer: dialer, listener: n.listener, log: e.log, group: e.group, changed: e.changes.bump,
-		refresh: func() { n.mdns.Refresh() }, announce: func() { n.mdns.Announce() }, ups: &e.ups, probes: make(chan struct{}, maxProbes), pace: rate.NewLimiter(probesRate, maxWaiting), list: map[discovery.DeviceID]*neighbour{},
-		doors: map[netip.Addr]int{}, learned: e.learned, twin: e.checkTwin}
+		refresh: func() { n.mdns.Refresh() }, announce: func() { n.mdns.Announce() }, ups: &e.ups, down: e.down, probes: make(chan struct{}, maxProbes), pace: rate.NewLimiter(probesRate, maxWaiting), list: map[discovery.DeviceID]*neighbour{},
+		doors: map[netip.Addr]int{}, learned: e.learned, twin: e.checkTwin, blocked: e.blocks.has}
 	dialer.Tried = n.mesh.tried
-	n.server = server.New(server.Config{Hello: n.hello, Shares: access{e}, Neighbours: n.mesh, Watcher: e.watcher, Layers: e.layers, Log: e.log,
-		Checkup: n.mesh.checkup})
+	n.server = server.New(server.Config{Hello: n.hello, Shares: rights{e}, Blocked: e.blocks.has, Neighbours: n.mesh, Watcher: e.watcher, Layers: e.layers, Log: e.log,
+		Checkup: n.mesh.checkup, Holdings: e.pulls, Signer: me, Uploads: e.up})
 	n.mesh.server = n.server
 	known := mdns.Config{Log: e.log, Record: n.record(), Loopback: e.cfg.Loopback, OnSighting: n.mesh.sighted, OnNetworkChange: n.changed,
 		OnHealth: func(trouble string) { e.setHealth("mdns", trouble) }}
@@ -175,7 +175,7 @@ func (n *network) hello() wire.Hello {
 	n.e.mu.Lock()
 	defer n.e.mu.Unlock()
 	s := n.e.settings
-	return wire.Hello{V: wire.Version, Name: s.Name, Workgroup: s.Workgroup, Install: n.e.install, Port: uint16(n.port), App: n.e.cfg.Version, Now: time.Now().UnixNano()}
+	return wire.Hello{V: wire.Version, Name: s.Name, Workgroup: s.Workgroup, Install: n.e.install, Port: uint16(n.port), Caps: []string{wire.CapSwarm}, App: n.e.cfg.Version, Now: time.Now().UnixNano()}
 }
 
 func (n *network) record() mdns.Record {

@@ -18,6 +18,7 @@ import (
 	"porchlight/discovery"
 	"porchlight/discovery/identity"
 	"porchlight/share"
+	"porchlight/share/access"
 	"porchlight/transfer"
 )
 
@@ -140,6 +141,12 @@ func TestHomesOfEveryRelease(t *testing.T) {
 			if h := health(t, e); len(h) > 0 {
 				t.Errorf("something is said to be wrong: %v", h)
 			}
+			if s := e.catalogue.List()[0]; s.Lost || !mayLook(access.Subject{Device: discovery.DeviceID{9}, Nearby: true}, s, time.Now()) {
+				t.Errorf("what was for everyone nearby is not: %+v", s)
+			}
+			if version == "0.1.0" {
+				restricts(t, e)
+			}
 			if err := e.SetWorkgroup(t.Context(), discovery.DefaultWorkgroup); err != nil { // the settings are written anew
 				t.Error(err)
 			}
@@ -148,6 +155,26 @@ func TestHomesOfEveryRelease(t *testing.T) {
 			}
 			ofAnna(t, openHome(t, home))
 		})
+	}
+}
+
+// restricts has the one share be for one device, and another device blocked, in a home from before there was either; both is kept.
+func restricts(t *testing.T, e *Engine) {
+	t.Helper()
+	bo, s := e.roster.Snapshot()[0], e.catalogue.List()[0]
+	to := []share.Grant{{Who: share.ToDevice, Device: bo.ID, Level: share.LookOnly}}
+	if err := errors.Join(e.AllowShare(t.Context(), s.ID, to), e.Block(t.Context(), bo.ID)); err != nil {
+		t.Fatal(err)
+	}
+	all, err := e.db.Shares().Shares()
+	if err != nil || len(all) != 1 || !slices.Equal(all[0].Audience, to) {
+		t.Errorf("%+v %v", all, err)
+	}
+	if blocked, err := e.db.Blocks().Blocks(); err != nil || len(blocked) != 1 || blocked[0].Device != bo.ID || blocked[0].Name != "bo" {
+		t.Errorf("%+v %v", blocked, err)
+	}
+	if err := errors.Join(e.AllowShare(t.Context(), s.ID, access.Open()), e.Unblock(t.Context(), bo.ID)); err != nil {
+		t.Error(err)
 	}
 }
 

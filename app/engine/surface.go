@@ -13,7 +13,6 @@ import (
 	"porchlight/discovery"
 	"porchlight/discovery/presence"
 	"porchlight/share"
-	"porchlight/share/safefs"
 	"porchlight/transfer"
 	"porchlight/transfer/client"
 	"porchlight/transfer/download"
@@ -85,10 +84,10 @@ func (e *Engine) Refresh(context.Context) error {
 // Shares returns what this device offers.
 func (e *Engine) Shares(context.Context) ([]share.Share, error) { return e.catalogue.Present(), nil }
 
-// AddShare offers a folder; an empty name means the folder's own. It returns safefs.ErrNotShareable with the reason
-// for places that are never shared.
-func (e *Engine) AddShare(_ context.Context, path, name string) (share.Share, error) {
-	return e.catalogue.Add(path, name)
+// AddShare offers a folder, to anyone nearby if to is empty; an empty name means the folder's own. It returns
+// safefs.ErrNotShareable with the reason for places that are never shared.
+func (e *Engine) AddShare(_ context.Context, path, name string, to ...share.Grant) (share.Share, error) {
+	return e.catalogue.Add(path, name, to...)
 }
 
 // RenameShare changes the name neighbours see.
@@ -118,19 +117,6 @@ func (e *Engine) dirChanged(dir string) {
 	if n != nil {
 		n.server.DirChanged(dir)
 	}
-}
-
-// access decides what a device may see: in the open workgroup of a trusted network, all that is shared.
-type access struct{ e *Engine }
-
-func (a access) Offers(discovery.DeviceID) []share.Offer { return a.e.catalogue.Offers() }
-
-func (a access) Tree(_ discovery.DeviceID, id share.ID) (*safefs.Tree, error) {
-	t, err := a.e.catalogue.Tree(id)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", transfer.ErrGone, err)
-	}
-	return t, nil
 }
 
 // mesh returns the mesh of the network this device is on; transfer.ErrAway if it is on none.
@@ -272,6 +258,7 @@ func (e *Engine) Pull(_ context.Context, r transfer.Request) (transfer.JobID, er
 func (e *Engine) Jobs(context.Context) ([]transfer.Job, error) {
 	jobs := e.pulls.Jobs()
 	slices.SortFunc(jobs, func(a, b transfer.Job) int { return int(b.ID - a.ID) })
+	e.nameSources(jobs)
 	return jobs, nil
 }
 
@@ -310,4 +297,38 @@ func (s sources) Up(id discovery.DeviceID) <-chan struct{} {
 	return up
 }
 
-var _ download.Source = (*client.Client)(nil)
+// selfID is this device.
+func (e *Engine) selfID() discovery.DeviceID { return e.me().ID() }
+
+// Helper returns a device that may have what another one owns.
+func (s sources) Helper(id discovery.DeviceID) (download.Helper, error) {
+	n, err := s.e.neighbour(id)
+	if err != nil {
+		return nil, transfer.ErrAway
+	}
+	return n.client, nil
+}
+
+// HelperUp returns a channel that is closed when a device is there which this one has met; nil for others, whose names may be made up.
+func (s sources) HelperUp(id discovery.DeviceID) <-chan struct{} {
+	if _, err := s.e.roster.Get(id); err != nil {
+		return nil
+	}
+	_, up := s.e.ups.get(id)
+	return up
+}
+
+// Online names the neighbours that know of contents which more than one device has.
+func (s sources) Online() (out []discovery.DeviceID) {
+	for _, p := range s.e.roster.Snapshot() {
+		if p.State == discovery.Online && slices.Contains(p.Caps, wire.CapSwarm) {
+			out = append(out, p.ID)
+		}
+	}
+	return out
+}
+
+var (
+	_ download.Swarmer = (*client.Client)(nil)
+	_ download.Helper  = (*client.Client)(nil)
+)

@@ -60,6 +60,71 @@ func TestShareCardAnswersToKeys(t *testing.T) {
 	}
 }
 
+// TestForWhomIsChosen: by the dialog of a card, from everyone to one computer, to nobody, and back.
+func TestForWhomIsChosen(t *testing.T) {
+	h := newHouse()
+	s := newStage(t, h, viewmodel.Look{}, 1100, 720)
+	s.goTo(viewmodel.Place{Page: viewmodel.PageShares})
+	page := s.w.pages[viewmodel.PageShares].(*shares)
+	who := func() string { return s.w.set.Shares.Rows()[0].Who }
+	choose := func(label string) {
+		t.Helper()
+		page.audience(s.w.set.Shares.Rows()[0])
+		way, ok := find[*widget.RadioGroup](s.popup())
+		if !ok {
+			t.Fatal("nothing to choose from")
+		}
+		way.SetSelected(label)
+	}
+	choose("Only the computers I choose")
+	test.Tap(findButton(s.popup(), "Save"))
+	if s.w.win.Canvas().Overlays().Top() == nil {
+		t.Fatal("for no computer at all was taken")
+	}
+	tick, ok := find[*widget.Check](s.popup())
+	if !ok {
+		t.Fatal("no computer to tick")
+	}
+	test.Tap(tick)
+	test.Tap(findButton(s.popup(), "Save"))
+	s.until("it is for one", func() bool { return who() == "Only for Bo’s mini-PC" })
+	page.audience(s.w.set.Shares.Rows()[0])
+	if tick, _ := find[*widget.Check](s.popup()); tick == nil || !tick.Checked {
+		t.Error("it is not ticked")
+	}
+	test.Tap(findButton(s.popup(), "Cancel"))
+	choose("Nobody for the moment")
+	test.Tap(findButton(s.popup(), "Save"))
+	s.until("it is for nobody", func() bool { return who() == "For nobody right now" })
+	choose("Everyone nearby")
+	if _, ok := find[*widget.Check](s.popup()); ok {
+		t.Error("ticks show though everyone is meant")
+	}
+	test.Tap(findButton(s.popup(), "Save"))
+	s.until("it is for everyone", func() bool { return who() == "Everyone nearby may look and get" })
+}
+
+func TestBlockAComputer(t *testing.T) {
+	h := newHouse()
+	s := newStage(t, h, viewmodel.Look{}, 1100, 720)
+	s.goTo(viewmodel.Place{Page: viewmodel.PageComputer, Device: device(2)})
+	page := s.w.pages[viewmodel.PageComputer]
+	blocked := func() bool { x, _ := s.w.set.Neighbours.Page(device(2)); return x.Blocked }
+	test.Tap(findButton(page.object(), "Block this computer"))
+	test.Tap(findButton(s.popup(), "Cancel"))
+	if blocked() {
+		t.Fatal("Cancel does not cancel")
+	}
+	test.Tap(findButton(page.object(), "Block this computer"))
+	test.Tap(findButton(s.popup(), "Block this computer"))
+	s.until("it is blocked", func() bool { return blocked() && findButton(page.object(), "Unblock") != nil })
+	if findButton(page.object(), "Block this computer") != nil {
+		t.Error("it can be blocked twice")
+	}
+	test.Tap(findButton(page.object(), "Unblock"))
+	s.until("it is not blocked any more", func() bool { return !blocked() && findButton(page.object(), "Block this computer") != nil })
+}
+
 func TestDroppedFolderIsShared(t *testing.T) {
 	h := newHouse()
 	s := newStage(t, h, viewmodel.Look{}, 1100, 720)

@@ -3,8 +3,6 @@
 package gui
 
 import (
-	"slices"
-
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
 	"fyne.io/fyne/v2/container"
@@ -79,7 +77,7 @@ func newStrip(w *window) *strip {
 	s.pause = w.tool("pause", words.Text("act.pause"), func() { w.set.Transfers.Do(s.row, viewmodel.ActPause) })
 	s.cancel = w.tool("close", words.Text("act.cancel"), func() { w.set.Transfers.Do(s.row, viewmodel.ActCancel) })
 	middle := column(4, row(12, 0, []float32{-1, 0}, s.title, s.figures), s.bar, s.text)
-	all := row(12, 18, []float32{22, -1, 0, 0, 0}, p.icon("down", 22, colAccent, colNone), middle, s.moreBox, s.pause, s.cancel)
+	all := row(8, 16, []float32{22, -1, 0, 0, 0}, p.icon("down", 22, colAccent, colNone), middle, s.moreBox, s.pause, s.cancel)
 	s.object = container.NewStack(p.box(colRaised, 0), container.NewBorder(p.rule(), nil, nil, nil, all))
 	s.object.Hide()
 	return s
@@ -162,153 +160,4 @@ func (a amid) Layout(o []fyne.CanvasObject, s fyne.Size) {
 	h := o[0].MinSize().Height
 	o[0].Resize(fyne.NewSize(w, h))
 	o[0].Move(fyne.NewPos(middle(s.Width, w), max(middle(s.Height, h)-12, 0)))
-}
-
-// transfers is the page of the pulls.
-type transfers struct {
-	w     *window
-	whole fyne.CanvasObject
-	box   *fyne.Container
-	cards []*jobCard
-	empty *emptyNote
-	clear *widget.Button
-	page  fyne.CanvasObject
-}
-
-func newTransfers(w *window) *transfers {
-	t := &transfers{w: w, box: container.New(stack{gap: 8}), empty: newEmptyNote(w, "arrows")}
-	t.clear = button(w.set.Words.Text("action.clear"), false, w.set.Transfers.ForgetEnded)
-	head := row(12, 0, []float32{-1, 0}, w.paint.bold(w.set.Words.Text("page.transfers"), textHead, colText), t.clear)
-	t.page = scrollPage(24, 880, column(16, head, t.box))
-	t.whole = container.NewStack(t.page, t.empty.object)
-	return t
-}
-
-func (t *transfers) object() fyne.CanvasObject { return t.whole }
-
-func (t *transfers) refresh() {
-	rows := t.w.set.Transfers.Rows()
-	t.empty.show(t.w.set.Transfers.Empty())
-	shown(t.page, len(rows) > 0)
-	same := len(rows) == len(t.cards)
-	for i := 0; same && i < len(rows); i++ {
-		same = t.cards[i].fits(rows[i])
-	}
-	if same {
-		for i, r := range rows {
-			t.cards[i].set(r)
-		}
-		return
-	}
-	t.cards, t.box.Objects = nil, nil
-	ended := false
-	for _, r := range rows {
-		c := newJobCard(t.w, r)
-		t.cards = append(t.cards, c)
-		t.box.Add(c.object)
-		ended = ended || slices.Contains(r.Acts, viewmodel.ActForget)
-	}
-	shown(t.clear, ended)
-	t.page.Refresh()
-}
-
-// jobCard is one pull. It is made for the shape of a row and filled with its figures.
-type jobCard struct {
-	w       *window
-	object  fyne.CanvasObject
-	row     viewmodel.TransferRow
-	figures *canvas.Text
-	head    *fyne.Container
-	text    *widget.RichText
-	bar     *bar
-}
-
-func newJobCard(w *window, r viewmodel.TransferRow) *jobCard {
-	p := w.paint
-	c := &jobCard{w: w, row: r, figures: p.text(r.Figures, textSmall, colQuiet), bar: p.bar()}
-	stroke, body := colAccent, colNone
-	switch r.Tone {
-	case viewmodel.Good:
-		stroke = theme.ColorNameSuccess
-	case viewmodel.Bad:
-		stroke = theme.ColorNameError
-	}
-	if r.Icon == "pause" || r.Icon == "close" {
-		stroke = colQuiet
-	}
-	c.head = row(12, 0, []float32{-1, 0}, newCut(p.bold(r.Title, textBody, colText)), c.figures)
-	c.text = p.para(r.Text, colQuiet, theme.SizeNameCaptionText)
-	objects := []fyne.CanvasObject{c.head}
-	if r.Bar {
-		objects = append(objects, c.bar)
-	}
-	objects = append(objects, inset(-6, -6, -8, -8, c.text))
-	for _, s := range r.Problems {
-		objects = append(objects, sentence(p.text(s, textCaption, theme.ColorNameWarning)))
-	}
-	acts := container.New(line{gap: 4, widths: make([]float32, len(r.Acts))})
-	for _, a := range r.Acts {
-		acts.Add(w.tool(actIcon(a), w.set.Words.Text("act."+string(a)), func() { w.set.Transfers.Do(c.row, a) }))
-	}
-	inner := container.New(noticeLine{line{12, 0, []float32{22, -1, 0}}}, p.icon(r.Icon, 22, stroke, body), column(5, objects...), acts)
-	b := w.press(inset(12, 10, 16, 10, inner), radiusCard, "", nil)
-	b.keys = c.keys()
-	c.object = p.card(b)
-	c.set(r)
-	return c
-}
-
-// keys gives the acts of a card that has the focus their keys.
-func (c *jobCard) keys() map[fyne.KeyName]func() {
-	m := map[fyne.KeyName]func(){}
-	for _, a := range c.row.Acts {
-		do := func() { c.w.set.Transfers.Do(c.row, a) }
-		switch a {
-		case viewmodel.ActForget, viewmodel.ActCancel:
-			m[fyne.KeyDelete] = do
-		case viewmodel.ActShow:
-			m[fyne.KeyReturn] = do
-		case viewmodel.ActPause, viewmodel.ActResume, viewmodel.ActRetry:
-			m[fyne.KeySpace] = do
-		}
-	}
-	return m
-}
-
-func actIcon(a viewmodel.Act) string {
-	switch a {
-	case viewmodel.ActPause:
-		return "pause"
-	case viewmodel.ActResume:
-		return "play"
-	case viewmodel.ActRetry:
-		return "again"
-	case viewmodel.ActShow:
-		return "folder"
-	case viewmodel.ActForget:
-		return "bin"
-	}
-	return "close"
-}
-
-// fits reports whether the card has the shape of a row.
-func (c *jobCard) fits(r viewmodel.TransferRow) bool {
-	o := c.row
-	return o.ID == r.ID && o.Icon == r.Icon && o.Tone == r.Tone && o.Title == r.Title && o.Bar == r.Bar &&
-		slices.Equal(o.Acts, r.Acts) && slices.Equal(o.Problems, r.Problems)
-}
-
-func (c *jobCard) set(r viewmodel.TransferRow) {
-	c.bar.set(r.Part)
-	if r.Figures != c.row.Figures {
-		c.figures.Text = r.Figures
-		c.head.Refresh()
-	}
-	if r.Text != c.row.Text {
-		if s, ok := c.text.Segments[0].(*widget.TextSegment); ok {
-			s.Text = r.Text
-			c.text.Refresh()
-		}
-	}
-	c.row = r
 }

@@ -173,8 +173,22 @@ func (c *computer) draw(x viewmodel.ComputerPage) []fyne.CanvasObject {
 			facts.Add(factLine(p, f, 110))
 		}
 	}
+	return append(out, p.card(inset(14, 14, 16, 16, facts)), c.acts(x))
+}
+
+// acts are what one can do with the computer itself.
+func (c *computer) acts(x viewmodel.ComputerPage) fyne.CanvasObject {
+	words := c.w.set.Words
+	if x.Blocked {
+		return row(0, 0, []float32{0, -1}, button(words.Text("computer.unblock"), true, func() { c.w.set.Neighbours.Unblock(x.Computer.ID) }), space(1, 1))
+	}
 	forget := button(words.Text("computer.forget"), false, func() { c.forget(x) })
-	return append(out, p.card(inset(14, 14, 16, 16, facts)), row(0, 0, []float32{0, -1}, forget, space(1, 1)))
+	return row(8, 0, []float32{0, 0, -1}, forget, button(words.Text("computer.block"), false, func() { c.block(x) }), space(1, 1))
+}
+
+func (c *computer) block(x viewmodel.ComputerPage) {
+	title, text := c.w.set.Neighbours.BlockQuestion(x.Name)
+	c.w.ask(title, text, c.w.set.Words.Text("computer.block"), func() { c.w.set.Neighbours.Block(x.Computer.ID) })
 }
 
 func (c *computer) offer(o viewmodel.OfferRow) fyne.CanvasObject {

@@ -3,13 +3,6 @@
 package gui
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"runtime"
 	"time"
 
 	"fyne.io/fyne/v2"
@@ -129,38 +122,4 @@ func (w *window) placeTip(over fyne.CanvasObject, text string) {
 func (w *window) hideTip() {
 	w.tip.turn++
 	shown(w.tip.layer, false)
-}
-
-// openTime is how long the system's opener may take; it hands over and ends.
-const openTime = 15 * time.Second
-
-// openPath shows a folder in the system's file manager; of a file, the folder it lies in.
-func openPath(ctx context.Context, path string) error {
-	if !filepath.IsAbs(path) {
-		return fmt.Errorf("open %q: %w", path, os.ErrInvalid)
-	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return fmt.Errorf("open: %w", err)
-	}
-	if !info.IsDir() {
-		path = filepath.Dir(path)
-	}
-	ctx, cancel := context.WithTimeout(ctx, openTime)
-	defer cancel()
-	name := "xdg-open"
-	switch runtime.GOOS {
-	case "darwin":
-		name = "open"
-	case "windows":
-		name = "explorer"
-	}
-	err = exec.CommandContext(ctx, name, path).Run()
-	if exit := new(exec.ExitError); runtime.GOOS == "windows" && errors.As(err, &exit) {
-		return nil // explorer says 1 when all is well
-	}
-	if err != nil {
-		return fmt.Errorf("open %s: %w", path, err)
-	}
-	return nil
 }

@@ -24,6 +24,8 @@ type house struct {
 	peers   []discovery.Peer
 	shares  []share.Share
 	jobs    []transfer.Job
+	queue   transfer.Queue
+	maps    []transfer.FileMap
 	offers  map[discovery.DeviceID][]share.Offer
 	entries map[share.Path][]share.Entry
 	calls   []string
@@ -226,7 +228,38 @@ func (h *house) Shares(context.Context) ([]share.Share, error) {
 	return slices.Clone(h.shares), nil
 }
 
-func (h *house) AddShare(_ context.Context, path, _ string) (share.Share, error) {
+func (h *house) AllowShare(_ context.Context, id share.ID, to []share.Grant) error {
+	h.change(func() {
+		for i := range h.shares {
+			if h.shares[i].ID == id {
+				h.shares[i].Audience, h.shares[i].Lost = to, false
+			}
+		}
+	})
+	return nil
+}
+
+func (h *house) Block(_ context.Context, id discovery.DeviceID) error {
+	h.block(id, true)
+	return nil
+}
+
+func (h *house) Unblock(_ context.Context, id discovery.DeviceID) error {
+	h.block(id, false)
+	return nil
+}
+
+func (h *house) block(id discovery.DeviceID, is bool) {
+	h.change(func() {
+		for i := range h.peers {
+			if h.peers[i].ID == id {
+				h.peers[i].Blocked = is
+			}
+		}
+	})
+}
+
+func (h *house) AddShare(_ context.Context, path, _ string, _ ...share.Grant) (share.Share, error) {
 	s := share.Share{ID: shareID(99), Kind: share.Folder, Name: filepath.Base(path), Path: path}
 	h.change(func() { h.shares = append(h.shares, s) })
 	return s, nil
@@ -279,6 +312,34 @@ func (h *house) ResumeJob(_ context.Context, id transfer.JobID) error { return h
 func (h *house) CancelJob(_ context.Context, id transfer.JobID) error { return h.job("cancel", id) }
 func (h *house) RetryJob(_ context.Context, id transfer.JobID) error  { return h.job("retry", id) }
 func (h *house) ForgetJob(_ context.Context, id transfer.JobID) error { return h.job("forget", id) }
+
+func (h *house) Queue(context.Context) (transfer.Queue, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.queue, nil
+}
+
+func (h *house) HoldQueue(_ context.Context, held bool) error {
+	h.note("hold %v", held)
+	h.change(func() { h.queue.Held = held })
+	return nil
+}
+
+func (h *house) MoveJob(_ context.Context, id transfer.JobID, to transfer.Move) error {
+	return h.job("move "+string(to), id)
+}
+
+func (h *house) SetLimits(_ context.Context, l transfer.Limits) error {
+	h.note("limits %d %d %d %d", l.Up, l.Down, l.From, l.Until)
+	h.change(func() { h.queue.Limits, h.queue.Now = l, l.At(time.Now()) })
+	return nil
+}
+
+func (h *house) Pieces(context.Context, transfer.JobID) ([]transfer.FileMap, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.maps), nil
+}
 
 func (h *house) Wait(ctx context.Context, since uint64) (uint64, error) {
 	for {

@@ -25,6 +25,7 @@ type settings struct {
 	ways      *interfaces
 	desk      *switches
 	downloads *cut
+	limits    *limitFields
 	troubles  *fyne.Container
 	said      []string
 }
@@ -34,7 +35,7 @@ func newSettings(w *window) *settings {
 	s := &settings{w: w, downloads: newCut(p.text("", textBody, colText)), troubles: container.New(stack{gap: 4})}
 	s.name, s.workgroup = newNameField(w, vm.Name, vm.SetName), newNameField(w, vm.Workgroup, vm.SetWorkgroup)
 	s.networks = newChoices(w, 150, 62, vm.Networks, vm.SetNetwork)
-	s.ways, s.desk = newInterfaces(w), newSwitches(w)
+	s.ways, s.desk, s.limits = newInterfaces(w), newSwitches(w), newLimitFields(w)
 	downloads := p.card(inset(6, 6, 12, 8, row(8, 0, []float32{20, -1, 0, 0}, p.thing("folder", 20), s.downloads,
 		button(words.Text("action.show-folder"), false, vm.ShowDownloads),
 		button(words.Text("action.choose"), false, func() { w.chooseFolder(vm.SetDownloads) }))))
@@ -51,7 +52,7 @@ func newSettings(w *window) *settings {
 		p.bold(words.Text("page.settings"), textHead, colText),
 		s.section("settings.name", s.name.object), s.section("settings.workgroup", s.workgroup.object),
 		s.section("settings.network", s.networks.box), s.section("settings.interfaces", s.ways.box), s.section("settings.downloads", downloads),
-		s.section("settings.desk", s.desk.box),
+		s.section("settings.limits", s.limits.object), s.section("settings.desk", s.desk.box),
 		container.NewGridWithColumns(2, s.section("settings.theme", themes), s.section("settings.language", langs)),
 		s.troubles)
 	s.whole = scrollPage(24, 600, content)
@@ -74,6 +75,7 @@ func (s *settings) object() fyne.CanvasObject { return s.whole }
 func (s *settings) refresh() {
 	s.name.refresh()
 	s.workgroup.refresh()
+	s.limits.refresh()
 	networks, ways, desk := s.networks.refresh(), s.ways.refresh(), s.desk.refresh()
 	if networks || ways || desk {
 		s.whole.Refresh()

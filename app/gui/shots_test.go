@@ -14,6 +14,7 @@ import (
 
 	"porchlight/app/viewmodel"
 	"porchlight/discovery"
+	"porchlight/share"
 	"porchlight/transfer"
 )
 
@@ -40,7 +41,7 @@ func screens() []screen {
 	}
 	isNew := func(h *house) { h.self.FirstRun = true }
 	alone := func(h *house) { h.peers, h.jobs, h.shares = nil, nil, nil }
-	return []screen{
+	return append(queueScreens(), []screen{
 		{"neighbours", nil, at(viewmodel.PageNeighbours)},
 		{"neighbours-empty", alone, at(viewmodel.PageNeighbours)},
 		{"neighbours-newer", runsNewer, at(viewmodel.PageNeighbours)},
@@ -73,6 +74,21 @@ func screens() []screen {
 			s.until("the bar says so", func() bool { return s.w.set.Notices.Now().Text != "" })
 		}},
 		{"shares", nil, at(viewmodel.PageShares)},
+		{"shares-who", whom, at(viewmodel.PageShares)},
+		{"shares-for", nil, audienceOf(0)},
+		{"shares-for-chosen", whom, audienceOf(1)},
+		{"shares-for-alone", func(h *house) {
+			whom(h)
+			h.peers, h.shares[1].Audience = nil, []share.Grant{{Who: share.ToNobody}}
+		}, audienceOf(1)},
+		{"neighbours-blocked", blocks, at(viewmodel.PageNeighbours)},
+		{"computer-blocked", blocks, func(s *stage) { s.goTo(viewmodel.Place{Page: viewmodel.PageComputer, Device: device(5)}) }},
+		{"computer-block", nil, func(s *stage) {
+			s.goTo(viewmodel.Place{Page: viewmodel.PageComputer, Device: device(5)})
+			c := s.w.pages[viewmodel.PageComputer].(*computer)
+			c.block(c.now)
+			s.draw()
+		}},
 		{"shares-empty", alone, at(viewmodel.PageShares)},
 		{"shares-remove", nil, func(s *stage) {
 			s.goTo(viewmodel.Place{Page: viewmodel.PageShares})
@@ -103,6 +119,26 @@ func screens() []screen {
 		{"first-1", isNew, first(0)},
 		{"first-2", isNew, first(1)},
 		{"first-3", isNew, first(2)},
+	}...)
+}
+
+// whom has shares for some, for nobody, and one of which it cannot be read any more.
+func whom(h *house) {
+	for n := byte(2); n < 6; n++ {
+		h.shares[1].Audience = append(h.shares[1].Audience, share.Grant{Who: share.ToDevice, Device: device(n), Level: share.LookOnly})
+	}
+	h.shares = append(h.shares, share.Share{ID: shareID(13), Kind: share.Folder, Name: "Taxes", Path: "/home/anna/Taxes", Audience: []share.Grant{{Who: share.ToNobody}}},
+		share.Share{ID: shareID(14), Kind: share.Folder, Name: "Unclear", Path: "/home/anna/Unclear", Lost: true})
+}
+
+// blocks has a blocked computer.
+func blocks(h *house) { h.peers[3].Blocked = true }
+
+func audienceOf(row int) func(*stage) {
+	return func(s *stage) {
+		s.goTo(viewmodel.Place{Page: viewmodel.PageShares})
+		s.w.pages[viewmodel.PageShares].(*shares).audience(s.w.set.Shares.Rows()[row])
+		s.draw()
 	}
 }
 

@@ -293,6 +293,8 @@ func (p *paint) dot(d viewmodel.Dot) fyne.CanvasObject {
 		c.StrokeColor, c.StrokeWidth = p.colour(colQuiet), 1.5
 	case viewmodel.DotTrouble:
 		return fixed(12, 16, container.NewCenter(p.bold("!", textBody, theme.ColorNameError)))
+	case viewmodel.DotBlocked:
+		return fixed(12, 16, container.NewCenter(p.bold("×", textBody, colQuiet)))
 	case viewmodel.DotUnproven:
 		three := container.New(layout.NewCustomPaddedHBoxLayout(2))
 		for range 3 {

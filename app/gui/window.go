@@ -23,6 +23,7 @@ type Config struct {
 	Connect  func(ctx context.Context) (viewmodel.Engine, error) // called when the window is up already, so it may take its time
 	Look     viewmodel.Look                                      // theme and language kept from the last time
 	KeepLook func(ctx context.Context, l viewmodel.Look) error   // nil: theme and language last as long as the window
+	Open     func(ctx context.Context, path string) error        // shows a path in the system's file manager; nil: refused
 	Desk     viewmodel.Desk                                      // nil: closing the window ends the program
 	Bare     bool                                                // the desktop shows no notifications and no icons of programs
 	Hidden   bool                                                // begin without a window; it shows when it is asked for
@@ -101,7 +102,7 @@ func newWindow(cfg Config, later func(func())) (*window, error) {
 		return nil, err
 	}
 	w := &window{app: cfg.App, later: later, dirty: make(chan struct{}, 1)}
-	w.set = viewmodel.New(viewmodel.Config{Connect: cfg.Connect, Words: words, Look: cfg.Look, KeepLook: cfg.KeepLook, Open: openPath,
+	w.set = viewmodel.New(viewmodel.Config{Connect: cfg.Connect, Words: words, Look: cfg.Look, KeepLook: cfg.KeepLook, Open: cfg.Open,
 		Show: func() { w.later(w.show) }, Tell: w.tell, Desk: cfg.Desk, OnChange: w.poke, Version: cfg.Version, Log: cfg.Log})
 	if w.theme, err = newTheme(cfg.Look.Theme); err != nil {
 		return nil, err

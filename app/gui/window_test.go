@@ -3,12 +3,9 @@
 package gui
 
 import (
-	"errors"
 	"fmt"
 	"image/color"
 	"math"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -252,15 +249,6 @@ func TestThemeChangesWhileTheWindowIsOpen(t *testing.T) {
 	s.draw()
 	if !s.w.paint.dark || s.w.list.list.count != 15 || s.w.set.Nav.Place() != photos() {
 		t.Errorf("dark %v, %d rows", s.w.paint.dark, s.w.list.list.count)
-	}
-}
-
-func TestOpenPathRefuses(t *testing.T) {
-	if err := openPath(t.Context(), "relative"); !errors.Is(err, os.ErrInvalid) {
-		t.Errorf("a relative path: %v", err)
-	}
-	if err := openPath(t.Context(), filepath.Join(t.TempDir(), "gone")); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("a path that is not there: %v", err)
 	}
 }
 

@@ -129,6 +129,7 @@ func TestRows(t *testing.T) {
 // TestImpossible checks that figures which cannot be are refused, whoever they are of.
 func TestImpossible(t *testing.T) {
 	l := NewLAN(t, DualStack, "anna", "bo")
+	t.Setenv("TMPDIR", inMemory) // a disk would only make it slow
 	c := &contest{t: t, from: &Device{Host: l.Hosts[0], Dir: t.TempDir()}, to: &Device{Host: l.Hosts[1], Dir: t.TempDir()}}
 	c.cable = cable{from: c.from.Host, to: c.to.Host}
 	one, many := work{dir: "big", bytes: gib, files: 1}, work{dir: "small", bytes: 20_000, files: 20_000}

@@ -158,7 +158,14 @@ func (c *contest) inQuiet(e *entry, rounds int, round func() (counts, error)) er
 		if counted == rounds {
 			return nil
 		}
-		before = after
+		if before = after; word != "counts" {
+			if err := untilIdle(); err != nil {
+				return err
+			}
+			if before, err = c.yard.stream(); err != nil {
+				return err
+			}
+		}
 	}
 	e.Why = fmt.Sprintf("the machine was not quiet in %d of %d rounds; the median of all is %.2f", len(e.Loud), counted+len(e.Loud), middle(slices.Concat(e.held(), e.Loud)))
 	return nil

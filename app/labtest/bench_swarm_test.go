@@ -208,7 +208,7 @@ func (c *crowd) survive() (took time.Duration, whole int, err error) {
 			if err != nil {
 				return 0, 0, err
 			}
-			if float64(sent-before) > churnSent*swarmSize {
+			if float64(sent-before)/swarmOverCap > churnSent*swarmSize {
 				c.from.Kill()
 			}
 		}

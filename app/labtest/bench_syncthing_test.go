@@ -207,8 +207,10 @@ func (e *syncEnd) connected() time.Time {
 	}
 	if e.ask("system/connections", nil, &answer) == nil {
 		for _, c := range answer.Connections {
-			if c.Connected {
-				return c.StartedAt
+			if second := c.StartedAt.Add(time.Second); c.Connected && second.Before(time.Now()) { // it tells whole seconds only
+				return second
+			} else if c.Connected {
+				return time.Now()
 			}
 		}
 	}

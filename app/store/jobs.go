@@ -43,8 +43,8 @@ func (j Jobs) read() (all []transfer.Job, bad []any, err error) {
 	return all, bad, err
 }
 
-// PutJob keeps a job, replacing the one of its number. The request of a job does not change. A change of state is on the
-// disk when PutJob returns; mere progress is cheap to put and may be lost in a power cut.
+// PutJob keeps a job, replacing the one of its number. The request of a job does not change. A change of state, or of its place in
+// the queue, is on the disk when PutJob returns; mere progress is cheap to put and may be lost in a power cut.
 func (j Jobs) PutJob(job transfer.Job) error {
 	id, request, result := job.ID, job.Request, []byte(job.Result)
 	into := []byte(request.Into)
@@ -56,7 +56,7 @@ func (j Jobs) PutJob(job transfer.Job) error {
 	db, whole := j.db.state, true
 	if was, ok := j.db.jobs.get(id); ok && was.request(request, string(into)) {
 		whole = false
-		if was.state == job.State && was.listed == job.Listed {
+		if was.state == job.State && was.listed == job.Listed && was.order == job.Order {
 			db = j.db.cache
 		}
 	}
@@ -75,7 +75,7 @@ func (j Jobs) PutJob(job transfer.Job) error {
 	if err != nil {
 		return err
 	}
-	j.db.jobs.put(id, keptJob{asked: request, into: string(into), state: job.State, listed: job.Listed})
+	j.db.jobs.put(id, keptJob{asked: request, into: string(into), state: job.State, listed: job.Listed, order: job.Order})
 	return nil
 }
 
@@ -103,6 +103,7 @@ type keptJob struct {
 	into   string
 	state  transfer.State
 	listed bool
+	order  int64
 }
 
 // request reports whether r, into is what was kept. The paths of one job share their bytes, so comparing many is quick.

@@ -9,7 +9,9 @@ import (
 	"path/filepath"
 	"slices"
 
+	"porchlight/discovery"
 	"porchlight/discovery/whole"
+	"porchlight/share"
 )
 
 // migrations returns the steps from an empty file to the schema of this version. Step i leads from user_version i to i+1.
@@ -52,7 +54,39 @@ func migrations() []string {
 			size    INTEGER NOT NULL,
 			pieces  BLOB NOT NULL
 		) STRICT;`,
+		`CREATE TABLE workgroups (
+			id   BLOB PRIMARY KEY,
+			body BLOB NOT NULL, -- JSON of groupBody: secrets
+			sum  BLOB NOT NULL -- digest of id and body
+		) STRICT;
+		CREATE TABLE entries (
+			seq       INTEGER PRIMARY KEY, -- parents stand before children
+			workgroup BLOB NOT NULL,
+			raw       BLOB NOT NULL, -- of its ledger
+			sum       BLOB NOT NULL -- digest of workgroup and raw
+		) STRICT;`,
+		`ALTER TABLE shares ADD COLUMN audience BLOB NOT NULL DEFAULT X'6E6561726279'; -- "nearby"
+		CREATE TABLE blocked (
+			id    BLOB PRIMARY KEY,
+			name  TEXT NOT NULL,
+			since INTEGER NOT NULL
+		) STRICT;`,
 	}
+}
+
+// groupsSince is the schema that has workgroups.
+const groupsSince = 2
+
+// decisions returns the tables of a schema that hold what nobody can find out again.
+func decisions(schema int) []string {
+	tables := []string{"shares", "peers", "jobs", "counters"}
+	if schema >= groupsSince {
+		tables = append(tables, "workgroups", "entries")
+	}
+	if schema >= blocksSince {
+		tables = append(tables, "blocked")
+	}
+	return tables
 }
 
 // errStep marks a step of the schema that does not work: the program is wrong, and not the file.
@@ -133,7 +167,7 @@ func check(ctx context.Context, db *sql.DB, at int) error {
 		return fmt.Errorf("%w: it has tables and no schema", ErrDamaged)
 	}
 	var result string
-	for _, table := range []string{"shares", "peers", "jobs", "counters"} {
+	for _, table := range decisions(at) {
 		var n int
 		if err := db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema WHERE name=?", table).Scan(&n); err != nil {
 			return err
@@ -179,7 +213,7 @@ func (d *DB) prove(ctx context.Context, steps []string) error {
 	if err := d.state.QueryRowContext(ctx, "SELECT count(value) FROM counters WHERE value<0").Scan(&n); err != nil {
 		return err
 	}
-	for _, table := range []string{"shares", "peers", "jobs"} {
+	for _, table := range []string{"shares", "blocked", "workgroups", "peers", "jobs"} {
 		bad, err := d.unreadable(table)
 		if err != nil {
 			return err
@@ -199,8 +233,11 @@ func (d *DB) unreadable(table string) (bad []any, err error) {
 		_, bad, err = d.Peers().read()
 	case "jobs":
 		_, bad, err = d.Jobs().read()
-	case "shares":
-		err = d.rows("read the shares", "SELECT id FROM shares WHERE length(id)<>16", func(r *sql.Rows) error {
+	case "workgroups":
+		_, bad, err = d.Workgroups().read()
+	case "shares", "blocked":
+		length := map[string]int{"shares": len(share.ID{}), "blocked": len(discovery.DeviceID{})}[table]
+		err = d.rows("read "+table, fmt.Sprintf("SELECT id FROM %s WHERE length(id)<>%d", table, length), func(r *sql.Rows) error {
 			var id []byte
 			if err := r.Scan(&id); err != nil {
 				return err

@@ -2,6 +2,7 @@ package store
 
 import (
 	"crypto/sha256"
+	"database/sql"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -9,7 +10,9 @@ import (
 	"io/fs"
 	"os"
 	"reflect"
+	"slices"
 
+	"porchlight/discovery"
 	"porchlight/discovery/whole"
 	"porchlight/share"
 )
@@ -17,38 +20,85 @@ import (
 const (
 	mirrorSuffix = ".shares"
 	mirrorTemp   = ".porchlight-shares-*"
-	mirrorFormat = 1
-	maxMirror    = 16 << 20 // bytes; 256 shares with the longest paths have some 2 MiB
+	mirrorFormat = 1        // of the second copy of the workgroups, and of that of the shares while they had no audiences
+	sharesFormat = 2        // of that of the shares
+	maxMirror    = 16 << 20 // bytes; 256 shares with the longest paths and lists have some 6 MiB
 )
 
-// mirrored is the second copy of the shares: a file of its own, so that a damaged database takes no decision of the user
-// with it. The digest tells a damaged one.
+// mirrored is the second copy of the shares and the blocked devices: a file of its own, so that a damaged database takes no
+// decision of the user with it. The digest tells a damaged one.
 type mirrored struct {
 	Format int             `json:"format"`
-	Digest string          `json:"sha256"` // of the bytes of Shares
+	Digest string          `json:"sha256"` // of the bytes of Shares, and of those of Blocked after them
 	Shares json.RawMessage `json:"shares"`
+
+	Blocked json.RawMessage `json:"blocked,omitempty"`
 }
 
 type mirroredShare struct {
-	ID    share.ID   `json:"id"`
-	Kind  share.Kind `json:"kind"`
-	Name  string     `json:"name"`
-	Path  []byte     `json:"path"` // names of files need not be UTF-8
-	Added int64      `json:"added"`
+	ID       share.ID   `json:"id"`
+	Kind     share.Kind `json:"kind"`
+	Name     string     `json:"name"`
+	Path     []byte     `json:"path"` // names of files need not be UTF-8
+	Added    int64      `json:"added"`
+	Audience []byte     `json:"audience"`
+}
+
+type mirroredBlock struct {
+	ID    []byte `json:"id"`
+	Name  string `json:"name"`
+	Since int64  `json:"since"`
+}
+
+// decided is what the second copy is of.
+type decided struct {
+	shares []share.Share // the oldest first
+	blocks []Block
+}
+
+// both reads what the database says.
+func (d *DB) both() (decided, error) {
+	shares, err := d.Shares().Shares()
+	if err != nil {
+		return decided{}, err
+	}
+	blocks, err := d.Blocks().Blocks()
+	return decided{shares, blocks}, err
+}
+
+func (m mirrored) sum() string {
+	sum := sha256.Sum256(slices.Concat(m.Shares, m.Blocked))
+	return hex.EncodeToString(sum[:])
+}
+
+func encodeDecided(all decided) ([]byte, error) {
+	rows := make([]mirroredShare, len(all.shares))
+	for i, s := range all.shares {
+		audience, err := encodeAudience(s)
+		if err != nil {
+			return nil, err
+		}
+		rows[i] = mirroredShare{s.ID, s.Kind, s.Name, []byte(s.Path), nanos(s.Added), audience}
+	}
+	blocks := make([]mirroredBlock, len(all.blocks))
+	for i, b := range all.blocks {
+		blocks[i] = mirroredBlock{b.Device[:], b.Name, nanos(b.Since)}
+	}
+	m := mirrored{Format: sharesFormat}
+	var err error
+	if m.Shares, err = json.Marshal(rows); err != nil {
+		return nil, err
+	}
+	if m.Blocked, err = json.Marshal(blocks); err != nil {
+		return nil, err
+	}
+	m.Digest = m.sum()
+	return json.Marshal(m)
 }
 
 // mirror writes the second copy. When it cannot be written the old one goes: it would bring back what was removed.
-func (d *DB) mirror(all []share.Share) error {
-	rows := make([]mirroredShare, len(all))
-	for i, s := range all {
-		rows[i] = mirroredShare{s.ID, s.Kind, s.Name, []byte(s.Path), nanos(s.Added)}
-	}
-	text, err := json.Marshal(rows)
-	if err != nil {
-		return err
-	}
-	sum := sha256.Sum256(text)
-	data, err := json.Marshal(mirrored{mirrorFormat, hex.EncodeToString(sum[:]), text})
+func (d *DB) mirror(all decided) error {
+	data, err := encodeDecided(all)
 	if err != nil {
 		return err
 	}
@@ -62,46 +112,85 @@ func (d *DB) mirror(all []share.Share) error {
 	return nil
 }
 
-// mirrorAll makes the second copy say what the database says.
-func (d *DB) mirrorAll() error {
-	d.second.Lock()
-	defer d.second.Unlock()
-	all, err := d.Shares().Shares()
+// mirrorNow writes the second copy of what the database says. The caller holds second.
+func (d *DB) mirrorNow() error {
+	all, err := d.both()
 	if err != nil {
 		return err
 	}
-	if old, err := readMirror(d.path); err == nil && (reflect.DeepEqual(old, all) || len(old)+len(all) == 0) {
+	return d.mirror(all)
+}
+
+// mirrorAll makes the second copy say what the database says. For whom a share is comes from the copy if the database cannot tell.
+func (d *DB) mirrorAll() error {
+	d.second.Lock()
+	defer d.second.Unlock()
+	all, err := d.both()
+	if err != nil {
+		return err
+	}
+	old, format, err := readMirror(d.path)
+	if err != nil {
+		return d.mirror(all)
+	}
+	for i, s := range all.shares {
+		j := slices.IndexFunc(old.shares, func(o share.Share) bool { return o.ID == s.ID })
+		if !s.Lost || j < 0 || old.shares[j].Lost || format != sharesFormat {
+			continue
+		}
+		s.Audience, s.Lost = old.shares[j].Audience, false
+		if err := d.tx("take for whom a share is from the second copy", func(tx *sql.Tx) error { return putShare(tx, s) }); err != nil {
+			return err
+		}
+		d.log.Warn("for whom a share is could not be read, and comes from the second copy", "name", s.Name)
+		all.shares[i] = s
+	}
+	empty := len(all.shares)+len(all.blocks) == 0
+	if format == sharesFormat && reflect.DeepEqual(old, all) || empty && len(old.shares)+len(old.blocks) == 0 {
 		return nil
 	}
 	return d.mirror(all)
 }
 
-// readMirror returns the second copy of the shares of the database at path, the oldest first.
-func readMirror(path string) ([]share.Share, error) {
+// readMirror returns the second copy of the shares and blocked devices of the database at path, and its format. An older one has no
+// audiences: everything was for anyone nearby.
+func readMirror(path string) (all decided, format int, err error) {
 	path += mirrorSuffix
 	fi, err := os.Stat(path)
 	if err != nil {
-		return nil, err
+		return all, 0, err
 	}
 	if !fi.Mode().IsRegular() || fi.Size() > maxMirror {
-		return nil, fmt.Errorf("%s: %w", path, ErrDamaged)
+		return all, 0, fmt.Errorf("%s: %w", path, ErrDamaged)
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, err
+		return all, 0, err
 	}
 	var m mirrored
 	if err := json.Unmarshal(data, &m); err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", path, ErrDamaged, err)
+		return all, 0, fmt.Errorf("%s: %w: %w", path, ErrDamaged, err)
 	}
-	sum := sha256.Sum256(m.Shares)
 	var rows []mirroredShare
-	if m.Format != mirrorFormat || m.Digest != hex.EncodeToString(sum[:]) || json.Unmarshal(m.Shares, &rows) != nil {
-		return nil, fmt.Errorf("%s: %w", path, ErrDamaged)
+	var blocks []mirroredBlock
+	known := m.Format == sharesFormat || m.Format == mirrorFormat && m.Blocked == nil
+	if !known || m.Digest != m.sum() || json.Unmarshal(m.Shares, &rows) != nil || m.Format == sharesFormat && json.Unmarshal(m.Blocked, &blocks) != nil {
+		return all, 0, fmt.Errorf("%s: %w", path, ErrDamaged)
 	}
-	var all []share.Share
 	for _, r := range rows {
-		all = append(all, share.Share{ID: r.ID, Kind: r.Kind, Name: r.Name, Path: string(r.Path), Added: fromNanos(r.Added)})
+		s := share.Share{ID: r.ID, Kind: r.Kind, Name: r.Name, Path: string(r.Path), Added: fromNanos(r.Added)}
+		if m.Format == sharesFormat {
+			decodeAudience(&s, r.Audience)
+		}
+		all.shares = append(all.shares, s)
 	}
-	return all, nil
+	for _, r := range blocks {
+		b := Block{Name: r.Name, Since: fromNanos(r.Since)}
+		if len(r.ID) != len(b.Device) {
+			return decided{}, 0, fmt.Errorf("%s: %w", path, ErrDamaged)
+		}
+		b.Device = discovery.DeviceID(r.ID)
+		all.blocks = append(all.blocks, b)
+	}
+	return all, m.Format, nil
 }

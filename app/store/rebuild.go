@@ -19,7 +19,7 @@ import (
 // Damage says what happened to a database that was found damaged, or gone, when it was opened.
 type Damage struct {
 	Aside string   // where the damaged file was put; "" if there was none
-	Lost  []string // tables of which not every row could be read: "shares", "peers", "jobs"
+	Lost  []string // tables of which not every row could be read: "shares", "blocked", "workgroups", "peers", "jobs"
 	Cause error
 }
 
@@ -113,8 +113,8 @@ func lastAside(path string) string {
 	return last
 }
 
-// fill puts into a new database what can be read of the damaged one at aside, and the shares as their second copy beside path
-// has them. It returns the tables that are not whole.
+// fill puts into a new database what can be read of the damaged one at aside, and the shares and workgroups as their second copies
+// beside path have them. It returns the tables that are not whole.
 func (d *DB) fill(ctx context.Context, path, aside string) (lost []string, err error) {
 	var old *sql.DB
 	if fi, err := os.Stat(aside); aside != "" && err == nil && fi.Mode().IsRegular() {
@@ -124,13 +124,19 @@ func (d *DB) fill(ctx context.Context, path, aside string) (lost []string, err e
 		defer old.Close()
 		old.SetMaxOpenConns(1)
 	}
-	for _, table := range []string{"shares", "peers", "jobs"} {
-		if table == "shares" {
-			if err := d.fillShares(path); err == nil {
-				continue
-			}
+	tables := []string{"shares", "blocked", "workgroups", "peers", "jobs"}
+	if err := d.fillShares(path); err == nil {
+		tables = tables[2:]
+	}
+	for _, table := range tables {
+		salvage := d.salvage
+		switch table {
+		case "workgroups":
+			salvage = func(ctx context.Context, old *sql.DB, _ string) error { return d.fillGroups(ctx, path, old) }
+		case "blocked":
+			salvage = d.fillBlocks
 		}
-		if err := d.salvage(ctx, old, table); err != nil {
+		if err := salvage(ctx, old, table); err != nil {
 			lost = append(lost, table)
 			d.log.Warn("table of the damaged database is lost in part", "table", table, "error", err)
 		}
@@ -138,15 +144,20 @@ func (d *DB) fill(ctx context.Context, path, aside string) (lost []string, err e
 	return lost, d.renumber(ctx, old)
 }
 
-// fillShares takes the shares from their second copy.
+// fillShares takes the shares and the blocked devices from their second copy.
 func (d *DB) fillShares(path string) error {
-	all, err := readMirror(path)
+	all, _, err := readMirror(path)
 	if err != nil {
 		return err
 	}
 	return d.tx("copy the shares", func(tx *sql.Tx) error {
-		for _, sh := range all {
+		for _, sh := range all.shares {
 			if err := putShare(tx, sh); err != nil {
+				return err
+			}
+		}
+		for _, b := range all.blocks {
+			if err := putBlock(tx, b); err != nil {
 				return err
 			}
 		}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -18,44 +19,58 @@ func (d *DB) Shares() Shares { return Shares{d} }
 // Shares returns all shares, the oldest first.
 func (s Shares) Shares() ([]share.Share, error) {
 	var all []share.Share
-	err := s.db.rows("read the shares", "SELECT id, kind, name, path, added FROM shares ORDER BY added, id", func(r *sql.Rows) error {
+	err := s.db.rows("read the shares", "SELECT id, kind, name, path, added, audience FROM shares ORDER BY added, id", func(r *sql.Rows) error {
 		var sh share.Share
-		var id, path []byte
+		var id, path, audience []byte
 		var added int64
-		if err := r.Scan(&id, &sh.Kind, &sh.Name, &path, &added); err != nil {
+		if err := r.Scan(&id, &sh.Kind, &sh.Name, &path, &added, &audience); err != nil {
 			return err
 		}
 		if len(id) != len(sh.ID) {
 			return ErrDamaged
 		}
 		sh.ID, sh.Path, sh.Added = share.ID(id), string(path), fromNanos(added)
+		decodeAudience(&sh, audience)
 		all = append(all, sh)
 		return nil
 	})
 	return all, err
 }
 
-// PutShare keeps a share, replacing the one of its ID.
+// PutShare keeps a share, replacing the one of its ID. If that one was for others, the second copy hears of it first: nobody may
+// get back with it what was taken from them.
 func (s Shares) PutShare(sh share.Share) error {
 	s.db.second.Lock()
 	defer s.db.second.Unlock()
-	err := s.db.tx("keep the share", func(tx *sql.Tx) error { return putShare(tx, sh) })
+	was, err := s.db.both()
 	if err != nil {
 		return err
 	}
-	all, err := s.Shares()
-	if err == nil {
-		err = s.db.mirror(all)
+	i := slices.IndexFunc(was.shares, func(old share.Share) bool { return old.ID == sh.ID })
+	if i >= 0 && (was.shares[i].Lost != sh.Lost || !slices.Equal(was.shares[i].Audience, sh.Audience)) {
+		will := was
+		will.shares = slices.Clone(was.shares)
+		will.shares[i] = sh
+		if err := s.db.mirror(will); err != nil {
+			return fmt.Errorf("keep for whom the share is: %w", err)
+		}
 	}
-	if err != nil {
+	if err := s.db.tx("keep the share", func(tx *sql.Tx) error { return putShare(tx, sh) }); err != nil {
+		return errors.Join(err, s.db.mirror(was))
+	}
+	if err := s.db.mirrorNow(); err != nil {
 		s.db.log.Warn("no second copy of the shares", "error", err) // the first one has it
 	}
 	return nil
 }
 
 func putShare(tx *sql.Tx, sh share.Share) error {
-	_, err := tx.Exec("INSERT OR REPLACE INTO shares (id, kind, name, path, added) VALUES (?,?,?,?,?)",
-		sh.ID[:], sh.Kind, sh.Name, []byte(sh.Path), nanos(sh.Added))
+	audience, err := encodeAudience(sh)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec("INSERT OR REPLACE INTO shares (id, kind, name, path, added, audience) VALUES (?,?,?,?,?,?)",
+		sh.ID[:], sh.Kind, sh.Name, []byte(sh.Path), nanos(sh.Added), audience)
 	return err
 }
 
@@ -64,11 +79,12 @@ func putShare(tx *sql.Tx, sh share.Share) error {
 func (s Shares) DeleteShare(id share.ID) error {
 	s.db.second.Lock()
 	defer s.db.second.Unlock()
-	all, err := s.Shares()
+	all, err := s.db.both()
 	if err != nil {
 		return err
 	}
-	if err := s.db.mirror(slices.DeleteFunc(all, func(sh share.Share) bool { return sh.ID == id })); err != nil {
+	all.shares = slices.DeleteFunc(all.shares, func(sh share.Share) bool { return sh.ID == id })
+	if err := s.db.mirror(all); err != nil {
 		return fmt.Errorf("forget the share: %w", err)
 	}
 	return s.db.tx("forget the share", func(tx *sql.Tx) error {

@@ -1,7 +1,7 @@
 // Package store keeps the engine's state in one embedded database.
 //
 // It is the only door to SQLite. Small types, one for each part of the engine, have the method sets of the Store
-// interfaces declared in catalogue, presence, content and download. All of them may be used by many goroutines; each call
+// interfaces declared in catalogue, workgroup, presence, content and download. All of them may be used by many goroutines; each call
 // ends within the busy timeout plus the time of its own disk access, so none takes a context.
 package store
 
@@ -55,25 +55,34 @@ type DB struct {
 
 	jobs   kept       // what the file has of the jobs
 	write  sync.Mutex // held by each writer: SQLite has one, and would poll for its turn
-	second sync.Mutex // held while the shares and their second copy change
+	second sync.Mutex // held while shares or workgroups change, and their second copies
 	layers layerCount // guarded by write
 }
 
 // Open opens the database at path and makes it if there is none, and brings an older schema up to date after copying the
 // file to path.before-vN. It returns ErrNewer or ErrNoAccess for a file it must not touch. A damaged file is set aside, what
-// can be read of it goes into a new one, the shares come from their second copy (path.shares), and Health tells. The caller
+// can be read of it goes into a new one, shares, blocked devices and workgroups come from their second copies (path.shares, path.workgroups), and Health tells. The caller
 // holds the lock of the home.
 func Open(ctx context.Context, path string, cfg Config) (*DB, error) {
 	return open(ctx, path, cfg, migrations())
 }
 
-// Used reports whether there was ever a database at path: it, its second copy of the shares, or a damaged one.
+// Used reports whether there was ever a database at path: it, a second copy of what is in it, or a damaged one.
 func Used(path string) bool {
 	if _, err := os.Lstat(path); err == nil {
 		return true
 	}
-	_, err := os.Lstat(path + mirrorSuffix)
-	return err == nil || lastAside(path) != ""
+	return copied(path) || lastAside(path) != ""
+}
+
+// copied reports whether there is a second copy of anything.
+func copied(path string) bool {
+	for _, suffix := range []string{mirrorSuffix, groupsSuffix} {
+		if _, err := os.Lstat(path + suffix); err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 func open(ctx context.Context, path string, cfg Config, steps []string) (*DB, error) {
@@ -100,6 +109,9 @@ func open(ctx context.Context, path string, cfg Config, steps []string) (*DB, er
 	if err := d.mirrorAll(); err != nil {
 		cfg.Log.Warn("no second copy of the shares", "error", err)
 	}
+	if err := d.mirrorAllGroups(); err != nil {
+		cfg.Log.Warn("no second copy of the workgroups", "error", err)
+	}
 	return d, nil
 }
 
@@ -115,7 +127,7 @@ func missing(path string) error {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return access(err)
 	}
-	if _, err := os.Lstat(path + mirrorSuffix); err == nil || lastAside(path) != "" {
+	if copied(path) || lastAside(path) != "" {
 		return fmt.Errorf("%w: it is gone, or empty", ErrDamaged)
 	}
 	return nil
@@ -272,7 +284,11 @@ func (d *DB) txOn(db *sql.DB, what string, f func(*sql.Tx) error) error {
 
 // rows runs a query of the state and hands each row to scan.
 func (d *DB) rows(what, query string, scan func(*sql.Rows) error) error {
-	rows, err := d.state.Query(query)
+	return rowsOf(d.state, what, query, scan)
+}
+
+func rowsOf(db *sql.DB, what, query string, scan func(*sql.Rows) error) error {
+	rows, err := db.Query(query)
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, explain(err))
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -142,7 +143,9 @@ func TestJobsRound(t *testing.T) {
 	no(t, j.PutJob(job))
 	job.Bytes, job.Rate = 5, 100 // progress
 	no(t, j.PutJob(job))
-	job.State, job.Bytes, job.Ended = transfer.Done, 10, day.Add(time.Minute)
+	job.Order, job.Sources = 7, []transfer.SourceRate{{Device: discovery.DeviceID{2}, Bytes: 4}}
+	no(t, j.PutJob(job))
+	job.State, job.Bytes, job.Ended, job.Took, job.Fetched = transfer.Done, 10, day.Add(time.Minute), time.Second, 9
 	no(t, j.PutJob(job))
 	closeTest(t, d)
 	d = openTest(t, path, Config{})
@@ -250,17 +253,19 @@ func TestMigrationKeepsACopy(t *testing.T) {
 	}
 	closeTest(t, d)
 
+	known := len(migrations())
+	copy := fmt.Sprintf("%s.before-v%d", path, known+1)
 	var newer error
-	if _, newer = Open(t.Context(), path, Config{}); !errors.Is(newer, ErrNewer) || !strings.Contains(newer.Error(), "schema 2, known up to 1") {
+	if _, newer = Open(t.Context(), path, Config{}); !errors.Is(newer, ErrNewer) || !strings.Contains(newer.Error(), fmt.Sprintf("schema %d, known up to %d", known+1, known)) {
 		t.Error("a newer file:", newer)
 	}
-	if v := userVersion(t, path); v != 2 {
+	if v := userVersion(t, path); v != known+1 {
 		t.Error("a newer file was touched:", v)
 	}
-	if v := userVersion(t, path+".before-v2"); v != 1 {
+	if v := userVersion(t, copy); v != known {
 		t.Error("the copy has schema", v)
 	}
-	copied := openTest(t, path+".before-v2", Config{})
+	copied := openTest(t, copy, Config{})
 	if got := must(copied.Shares().Shares())(t); !cmp.Equal(got, []share.Share{music}) {
 		t.Error("in the copy:", got)
 	}
@@ -313,11 +318,11 @@ func TestDamage(t *testing.T) {
 		lost   []string
 		next   transfer.JobID
 	}{
-		{"not a database", func(t *testing.T, p string) { no(t, os.WriteFile(p, bytes.Repeat([]byte("x"), 5000), 0o600)) }, []string{"shares", "peers", "jobs"}, 1001},
+		{"not a database", func(t *testing.T, p string) { no(t, os.WriteFile(p, bytes.Repeat([]byte("x"), 5000), 0o600)) }, []string{"shares", "blocked", "peers", "jobs"}, 1001},
 		{"shares", func(t *testing.T, p string) { smash(t, p, "shares") }, []string{"shares"}, 6},
 		{"jobs", func(t *testing.T, p string) { smash(t, p, "jobs") }, []string{"jobs"}, 6},
 		{"piece hashes", func(t *testing.T, p string) { smash(t, p, "layers") }, nil, 6},
-		{"cut off", func(t *testing.T, p string) { no(t, os.Truncate(p, 4096)) }, []string{"shares", "peers", "jobs"}, 1001},
+		{"cut off", func(t *testing.T, p string) { no(t, os.Truncate(p, 4096)) }, []string{"shares", "blocked", "peers", "jobs"}, 1001},
 	} {
 		for _, second := range []string{"whole", "damaged", "gone"} {
 			t.Run(tt.name+", second copy "+second, func(t *testing.T) {
@@ -325,7 +330,7 @@ func TestDamage(t *testing.T) {
 				tt.damage(t, path)
 				switch second {
 				case "whole":
-					lost = slices.DeleteFunc(slices.Clone(lost), func(s string) bool { return s == "shares" })
+					lost = slices.DeleteFunc(slices.Clone(lost), func(s string) bool { return s == "shares" || s == "blocked" })
 				case "damaged":
 					no(t, os.Truncate(path+mirrorSuffix, 100))
 				case "gone":

@@ -29,6 +29,8 @@ type Neighbours interface {
 	Peers(ctx context.Context) ([]discovery.Peer, error)
 	AddPeer(ctx context.Context, hostport string) error
 	ForgetPeer(ctx context.Context, id discovery.DeviceID) error
+	Block(ctx context.Context, id discovery.DeviceID) error
+	Unblock(ctx context.Context, id discovery.DeviceID) error
 	Refresh(ctx context.Context) error
 }
 
@@ -41,7 +43,8 @@ type Diagnosis interface {
 // Sharing is what this computer offers.
 type Sharing interface {
 	Shares(ctx context.Context) ([]share.Share, error)
-	AddShare(ctx context.Context, path, name string) (share.Share, error)
+	AddShare(ctx context.Context, path, name string, to ...share.Grant) (share.Share, error)
+	AllowShare(ctx context.Context, id share.ID, to []share.Grant) error
 	RenameShare(ctx context.Context, id share.ID, name string) error
 	RemoveShare(ctx context.Context, id share.ID) error
 }
@@ -68,6 +71,15 @@ type JobControl interface {
 	ForgetJob(ctx context.Context, id transfer.JobID) error
 }
 
+// QueueControl steers all pulls together.
+type QueueControl interface {
+	Queue(ctx context.Context) (transfer.Queue, error)
+	HoldQueue(ctx context.Context, held bool) error
+	MoveJob(ctx context.Context, id transfer.JobID, to transfer.Move) error
+	SetLimits(ctx context.Context, l transfer.Limits) error
+	Pieces(ctx context.Context, id transfer.JobID) ([]transfer.FileMap, error)
+}
+
 // Changes numbers the states of the engine. Wait returns the newest number once it is greater than since.
 type Changes interface {
 	Wait(ctx context.Context, since uint64) (uint64, error)
@@ -92,6 +104,7 @@ type Engine interface {
 	Remote
 	Pulls
 	JobControl
+	QueueControl
 	Changes
 	Windows
 	Places

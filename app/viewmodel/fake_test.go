@@ -24,6 +24,8 @@ type fake struct {
 	findings []doctor.Finding
 	shares   []share.Share
 	jobs     []transfer.Job
+	queue    transfer.Queue
+	maps     []transfer.FileMap
 	offers   []share.Offer
 	entries  []share.Entry
 	fails    error // of everything that does something
@@ -107,8 +109,19 @@ func (f *fake) Shares(context.Context) ([]share.Share, error) {
 	defer f.mu.Unlock()
 	return slices.Clone(f.shares), nil
 }
-func (f *fake) AddShare(_ context.Context, path, _ string) (share.Share, error) {
+func (f *fake) AddShare(_ context.Context, path, _ string, _ ...share.Grant) (share.Share, error) {
 	return share.Share{Name: "Music", Path: path}, f.did("share %s", path)
+}
+func (f *fake) AllowShare(_ context.Context, id share.ID, to []share.Grant) error {
+	text := fmt.Sprintf("allow %d", id[0])
+	for _, g := range to {
+		text += fmt.Sprintf(" %d:%d:%d", g.Who, g.Device[0], g.Level)
+	}
+	return f.did("%s", text)
+}
+func (f *fake) Block(_ context.Context, d discovery.DeviceID) error { return f.did("block %d", d[0]) }
+func (f *fake) Unblock(_ context.Context, d discovery.DeviceID) error {
+	return f.did("unblock %d", d[0])
 }
 func (f *fake) RenameShare(_ context.Context, id share.ID, name string) error {
 	return f.did("rename %d %s", id[0], name)
@@ -168,6 +181,29 @@ func (f *fake) ResumeJob(_ context.Context, id transfer.JobID) error { return f.
 func (f *fake) CancelJob(_ context.Context, id transfer.JobID) error { return f.did("cancel %d", id) }
 func (f *fake) RetryJob(_ context.Context, id transfer.JobID) error  { return f.did("retry %d", id) }
 func (f *fake) ForgetJob(_ context.Context, id transfer.JobID) error { return f.did("forget %d", id) }
+
+func (f *fake) Queue(context.Context) (transfer.Queue, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.queue, nil
+}
+func (f *fake) HoldQueue(_ context.Context, held bool) error {
+	f.change(func() { f.queue.Held = held })
+	return f.did("hold %v", held)
+}
+func (f *fake) MoveJob(_ context.Context, id transfer.JobID, to transfer.Move) error {
+	return f.did("move %d %s", id, to)
+}
+func (f *fake) SetLimits(_ context.Context, l transfer.Limits) error {
+	f.change(func() { f.queue.Limits, f.queue.Now = l, l })
+	return f.did("limits %d %d %d %d", l.Up, l.Down, l.From, l.Until)
+}
+func (f *fake) Pieces(_ context.Context, id transfer.JobID) ([]transfer.FileMap, error) {
+	err := f.did("pieces %d", id)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.maps), err
+}
 
 func (f *fake) Wait(ctx context.Context, since uint64) (uint64, error) {
 	for {

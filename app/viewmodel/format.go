@@ -85,6 +85,18 @@ func (f Format) Left(d time.Duration) string {
 	return f.words.Text("left.days", "Count", minutes/(24*60))
 }
 
+// Took writes how long something went on: "42 s", "3 min 20 s", "2 h 5 min".
+func (f Format) Took(d time.Duration) string {
+	s := int(max(d, 0).Round(time.Second) / time.Second)
+	switch {
+	case s < 60:
+		return f.words.Text("took.seconds", "S", s)
+	case s < 3600:
+		return f.words.Text("took.minutes", "M", s/60, "S", s%60)
+	}
+	return f.words.Text("took.hours", "H", s/3600, "M", s/60%60)
+}
+
 // When writes a moment as one would say it on the day of now: "Today 09:41", "Yesterday 18:20", "12 Aug 2024".
 func (f Format) When(t, now time.Time) string {
 	if t.IsZero() {

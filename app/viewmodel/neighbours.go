@@ -19,6 +19,7 @@ const (
 	DotTrouble  Dot = "trouble"  // exclamation mark: gone quiet
 	DotAway     Dot = "away"     // ring
 	DotUnproven Dot = "unproven" // dotted: announced, never proven
+	DotBlocked  Dot = "blocked"  // a cross: its owner wants nothing to do with it
 )
 
 // Computer is one neighbour as people see it.
@@ -57,6 +58,7 @@ type ComputerPage struct {
 	Seen    string // in words
 	Address string
 	Offers  []OfferRow
+	Blocked bool
 	Empty   string // in words, when there are no offers to show
 	Loading bool
 }
@@ -77,10 +79,11 @@ func (n *Neighbourhood) Groups() []Group {
 	}
 	alike := namesakesOf(s.peers)
 	for _, p := range s.peers {
-		i := slices.IndexFunc(groups, func(g Group) bool { return discovery.SameWorkgroup(g.Name, p.Workgroup) })
+		group := cmp.Or(p.Workgroup, s.self.Workgroup) // of one that is only known as blocked nothing else is known
+		i := slices.IndexFunc(groups, func(g Group) bool { return discovery.SameWorkgroup(g.Name, group) })
 		if i < 0 {
 			i = len(groups)
-			groups = append(groups, Group{Name: p.Workgroup})
+			groups = append(groups, Group{Name: group})
 		}
 		groups[i].Computers = append(groups[i].Computers, n.core.computer(p, alike))
 	}
@@ -96,7 +99,10 @@ func (n *Neighbourhood) Groups() []Group {
 }
 
 func away(c Computer) int {
-	if c.Dot == DotAway {
+	switch c.Dot {
+	case DotBlocked:
+		return 2
+	case DotAway:
 		return 1
 	}
 	return 0
@@ -152,6 +158,10 @@ func (c *core) computer(p discovery.Peer, all namesakes) Computer {
 		x.Dot = DotAway
 	}
 	x.State = c.words.Text("state." + string(x.Dot))
+	if p.Blocked {
+		x.Dot, x.State, x.Openable = DotBlocked, c.words.Text("state.blocked"), true
+		return x
+	}
 	newer := p.Newer && p.State != discovery.Online
 	if newer {
 		x.State = c.words.Text("state.newer")
@@ -219,8 +229,8 @@ func (n *Neighbourhood) Page(d discovery.DeviceID) (ComputerPage, bool) {
 		if p.ID != d {
 			continue
 		}
-		x := ComputerPage{Computer: c.computer(p, namesakesOf(s.peers)), Group: p.Workgroup, ID: p.ID.String()}
-		if x.Dot != DotHere {
+		x := ComputerPage{Computer: c.computer(p, namesakesOf(s.peers)), Group: p.Workgroup, ID: p.ID.String(), Blocked: p.Blocked}
+		if x.Dot != DotHere && !p.LastSeen.IsZero() {
 			x.Seen = c.fmt.When(p.LastSeen, c.cfg.Now())
 		}
 		if len(p.Addresses) > 0 {
@@ -230,6 +240,8 @@ func (n *Neighbourhood) Page(d discovery.DeviceID) (ComputerPage, bool) {
 		x.Offers = n.rows(d, o.list, x.Dot)
 		x.Loading = o.loading && o.list == nil
 		switch {
+		case p.Blocked:
+			x.Empty, x.Offers, x.Loading = c.words.Text("computer.blocked", "Name", x.Name), nil, false
 		case p.Newer && p.State != discovery.Online:
 			x.Empty, x.Offers, x.Loading = c.words.Text("computer.newer", "Name", x.Name), nil, false
 		case len(x.Offers) > 0 || x.Loading:
@@ -281,6 +293,21 @@ func (n *Neighbourhood) Add(address string) {
 		}
 		n.core.note.say(Good, n.core.words.Text("neighbours.added", "Address", address))
 	})
+}
+
+// BlockQuestion asks before Block.
+func (n *Neighbourhood) BlockQuestion(name string) (title, text string) {
+	return n.core.words.Text("computer.block.title", "Name", name), n.core.words.Text("computer.block.text")
+}
+
+// Block has this computer have nothing to do with another one.
+func (n *Neighbourhood) Block(d discovery.DeviceID) {
+	n.core.ask(func(ctx context.Context, e Engine) error { return e.Block(ctx, d) })
+}
+
+// Unblock takes that back.
+func (n *Neighbourhood) Unblock(d discovery.DeviceID) {
+	n.core.ask(func(ctx context.Context, e Engine) error { return e.Unblock(ctx, d) })
 }
 
 // Forget takes a computer off the list; it comes back when it announces itself again.

@@ -99,6 +99,8 @@ func (c *core) errorWords(err error) string {
 		{transfer.ErrLimit, "error.limit"},
 		{transfer.ErrProtocol, "error.protocol"},
 		{transfer.ErrNoJob, "error.no-job"},
+		{transfer.ErrState, "error.job-state"},
+		{transfer.ErrLimits, "error.limits"},
 		{discovery.ErrName, "error.name"},
 		{catalogue.ErrTaken, "error.share-taken"},
 		{catalogue.ErrShared, "error.share-twice"},

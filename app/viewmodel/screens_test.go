@@ -115,6 +115,95 @@ func TestComputerPageAndSidebar(t *testing.T) {
 	}
 }
 
+// TestForWhom: what the card says of a share, who can be chosen, and what is asked of the engine.
+func TestForWhom(t *testing.T) {
+	f := newFake()
+	f.peers = somePeers()
+	f.peers[0].Blocked = true // zoe
+	to := func(devs ...byte) (list []share.Grant) {
+		for _, d := range devs {
+			list = append(list, share.Grant{Who: share.ToDevice, Device: device(d), Level: share.LookOnly})
+		}
+		return list
+	}
+	bo, club, gone := "Bo ("+device(2).Short()+")", "bo ("+device(6).Short()+")", device(77).Short()
+	nobody := share.Grant{Who: share.ToNobody}
+	table := []struct {
+		s    share.Share
+		kind For
+		who  string
+	}{
+		{share.Share{}, ForNearby, "Everyone nearby may look and get"},
+		{share.Share{Audience: []share.Grant{{Who: share.ToNearby, Level: share.LookOnly}}}, ForNearby, "Everyone nearby may look and get"},
+		{share.Share{Audience: []share.Grant{nobody}}, ForNobody, "For nobody right now"},
+		{share.Share{Audience: to(3)}, ForChosen, "Only for clara"},
+		{share.Share{Audience: to(4, 3, 2)}, ForChosen, "Only for " + bo + ", clara, Study"},
+		{share.Share{Audience: append(to(3, 4, 6, 77), nobody)}, ForChosen, "Only for " + club + ", clara, " + gone + " and 1 more"},
+		{share.Share{Audience: []share.Grant{{Who: share.ToEveryone, Workgroup: [32]byte{1}, Level: share.LookOnly}}}, ForChosen, "Only for others"},
+		{share.Share{Lost: true}, ForNobody, "For nobody: for whom it was cannot be read any more. Please choose again."},
+	}
+	for i, tt := range table {
+		tt.s.ID, tt.s.Name = share.ID{byte(i + 1)}, fmt.Sprint(i)
+		f.shares = append(f.shares, tt.s)
+	}
+	s := run(t, f, "en")
+	until(t, "they show", func() bool { return len(s.Shares.Rows()) == len(table) })
+	for i, r := range s.Shares.Rows() {
+		if tt := table[i]; r.For != tt.kind || r.Who != tt.who {
+			t.Errorf("%d: %s %q, want %s %q", i, r.For, r.Who, tt.kind, tt.who)
+		}
+	}
+	var got []string
+	for _, c := range s.Shares.Receivers(share.ID{6}) {
+		got = append(got, fmt.Sprint(c.Name, c.Chosen))
+	}
+	wantNames := []string{gone + "true", bo + "false", club + "true", "claratrue", "Studytrue"}
+	slices.Sort(got)
+	slices.Sort(wantNames)
+	if !slices.Equal(got, wantNames) {
+		t.Errorf("one can choose %q, want %q", got, wantNames)
+	}
+	for call, do := range map[string]func() string{
+		"allow 1 3:2:1 3:3:1": func() string {
+			return s.Shares.Allow(share.ID{1}, ForChosen, []discovery.DeviceID{device(2), device(3)})
+		},
+		"allow 2 5:0:0": func() string { return s.Shares.Allow(share.ID{2}, ForNobody, []discovery.DeviceID{device(2)}) },
+		"allow 3 4:0:1": func() string { return s.Shares.Allow(share.ID{3}, ForNearby, nil) },
+	} {
+		if why := do(); why != "" {
+			t.Error(why)
+		}
+		until(t, call, func() bool { return f.called(call) })
+	}
+	if s.Shares.Allow(share.ID{4}, ForChosen, nil) == "" || s.Shares.Allow(share.ID{4}, ForChosen, make([]discovery.DeviceID, share.MaxGrants+1)) == "" {
+		t.Error("a list that cannot be kept was taken")
+	}
+}
+
+// TestBlocked: a blocked computer stands last, its page offers nothing, and both acts reach the engine.
+func TestBlocked(t *testing.T) {
+	f := newFake()
+	f.peers = somePeers()
+	f.peers[1].Blocked = true // Bo
+	f.peers = append(f.peers, discovery.Peer{ID: device(8), Name: "old foe", State: discovery.Offline, Blocked: true})
+	f.offers = []share.Offer{{ID: share.ID{1}, Kind: share.Folder, Name: "Music"}}
+	s := run(t, f, "en")
+	g := s.Neighbours.Groups()
+	all := g[0].Computers
+	if len(g) != 3 || len(all) != 5 || all[3].Dot != DotBlocked || all[3].State != "Blocked" || all[4].Name != "old foe" || all[4].Dot != DotBlocked {
+		t.Errorf("%+v", g)
+	}
+	if x, ok := s.Neighbours.Page(device(2)); !ok || !x.Blocked || len(x.Offers) > 0 || !strings.HasPrefix(x.Empty, "You have blocked Bo") {
+		t.Errorf("%+v", x)
+	}
+	s.Neighbours.Block(device(3))
+	s.Neighbours.Unblock(device(2))
+	until(t, "both are asked", func() bool { return f.called("block 3") && f.called("unblock 2") })
+	if title, text := s.Neighbours.BlockQuestion("Bo"); title != "Block “Bo”?" || text == "" {
+		t.Error(title, text)
+	}
+}
+
 func TestShares(t *testing.T) {
 	f := newFake()
 	s := run(t, f, "en")
@@ -125,7 +214,7 @@ func TestShares(t *testing.T) {
 		f.shares = []share.Share{{ID: share.ID{2}, Kind: share.Folder, Name: "b", Path: "/b"}, {ID: share.ID{1}, Kind: share.Folder, Name: "A", Path: "/a"}}
 	})
 	until(t, "both show", func() bool { return len(s.Shares.Rows()) == 2 })
-	if r := s.Shares.Rows()[0]; r.Name != "A" || r.Who != "Everyone in WORKGROUP may look and get" || s.Shares.Empty().Title != "" {
+	if r := s.Shares.Rows()[0]; r.Name != "A" || r.Who != "Everyone nearby may look and get" || r.For != ForNearby || s.Shares.Empty().Title != "" {
 		t.Errorf("%+v", r)
 	}
 	s.Shares.Add("/music")

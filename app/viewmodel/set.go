@@ -64,6 +64,7 @@ type snapshot struct {
 	peers  []discovery.Peer
 	shares []share.Share
 	jobs   []transfer.Job
+	queue  transfer.Queue
 }
 
 // offered is what one neighbour offers, as far as it was asked.
@@ -88,7 +89,10 @@ type core struct {
 	engine  Engine
 	snap    snapshot
 	offers  map[discovery.DeviceID]offered
-	failure string // words, when no engine could be had
+	failure string             // words, when no engine could be had
+	opened  transfer.JobID     // shows its details; 0: none
+	maps    []transfer.FileMap // of its files
+	whole   bool               // the whole history shows
 }
 
 // New makes the screens. It starts nothing.
@@ -220,6 +224,10 @@ func (c *core) load(ctx context.Context, version uint64) (uint64, error) {
 	if n.jobs, err = e.Jobs(ctx); err != nil {
 		return version, err
 	}
+	if q, err := e.Queue(ctx); err == nil { // a service of an older version has none, and all else works with it
+		n.queue = q
+	}
+	c.loadMaps(ctx, n.jobs)
 	n.ready = true
 	c.mu.Lock()
 	before := c.snap

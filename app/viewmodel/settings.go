@@ -7,6 +7,7 @@ import (
 
 	"porchlight/assets"
 	"porchlight/discovery"
+	"porchlight/transfer"
 )
 
 // Choice is one of several ways a setting can be.
@@ -85,6 +86,48 @@ func (s *Settings) SetDownloads(dir string) {
 
 // ShowDownloads opens the folder pulls go to.
 func (s *Settings) ShowDownloads() { s.core.open(s.Downloads()) }
+
+// LimitFields are the limits as they are typed: millions of bytes per second, and times of day. Empty: none.
+type LimitFields struct{ Down, Up, From, Until string }
+
+// Limits returns the limits of transfers.
+func (s *Settings) Limits() LimitFields {
+	l := s.core.now().queue.Limits
+	decimal := s.core.words.Text("format.decimal")
+	f := LimitFields{Down: strings.Replace(transfer.LimitText(l.Down), ".", decimal, 1), Up: strings.Replace(transfer.LimitText(l.Up), ".", decimal, 1)}
+	if l.Timed() {
+		f.From, f.Until = transfer.ClockText(l.From), transfer.ClockText(l.Until)
+	}
+	return f
+}
+
+// CheckLimits says in words what is wrong with what was typed, or "".
+func (s *Settings) CheckLimits(f LimitFields) string {
+	for _, field := range []string{f.Down, f.Up} {
+		if _, err := transfer.ParseLimit(field); err != nil {
+			return s.core.words.Text("error.limit", "Least", s.core.fmt.Rate(transfer.MinLimit))
+		}
+	}
+	for _, field := range []string{f.From, f.Until} {
+		if _, err := transfer.ParseClock(field); err != nil {
+			return s.core.words.Text("error.clock")
+		}
+	}
+	return ""
+}
+
+// SetLimits changes the limits to what was typed, if CheckLimits finds nothing wrong with it.
+func (s *Settings) SetLimits(f LimitFields) {
+	if s.CheckLimits(f) != "" {
+		return
+	}
+	var l transfer.Limits
+	l.Down, _ = transfer.ParseLimit(f.Down)
+	l.Up, _ = transfer.ParseLimit(f.Up)
+	l.From, _ = transfer.ParseClock(f.From)
+	l.Until, _ = transfer.ParseClock(f.Until)
+	s.core.ask(func(ctx context.Context, e Engine) error { return e.SetLimits(ctx, l) })
+}
 
 // Look returns how the window looks.
 func (s *Settings) Look() Look {

@@ -59,12 +59,12 @@ func (s *Sidebar) Items() []Side {
 // computer returns the line of a computer and, when it is the one on screen, those of its shares.
 func (s *Sidebar) computer(c Computer, at Place) []Side {
 	open := (at.Page == PageComputer || at.Page == PageFolder) && at.Device == c.ID
-	items := []Side{{Kind: SideItem, Icon: "desktop", Name: c.Name, Dot: c.Dot, Quiet: c.Dot == DotAway || c.Dot == DotUnproven,
+	items := []Side{{Kind: SideItem, Icon: "desktop", Name: c.Name, Dot: c.Dot, Quiet: c.Dot == DotAway || c.Dot == DotUnproven || c.Dot == DotBlocked,
 		Selected: open && at.Page == PageComputer, To: Place{Page: PageComputer, Device: c.ID}}}
 	if !c.Openable {
 		items[0].To = Place{Page: PageNeighbours}
 	}
-	if !open {
+	if !open || c.Dot == DotBlocked {
 		return items
 	}
 	for _, o := range s.hood.rows(c.ID, s.core.offersOf(c.ID).list, c.Dot) {

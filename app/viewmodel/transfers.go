@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
 
 	"porchlight/transfer"
 )
@@ -33,6 +34,10 @@ type TransferRow struct {
 	Bar      bool     // the part means something
 	Acts     []Act    // the first is the likeliest
 	Problems []string // files that did not come as asked, in words
+	Above    Section
+	Open     bool
+	Moves    bool       // it has a place in the queue
+	Details  JobDetails // of an open one
 	result   string
 }
 
@@ -49,15 +54,22 @@ type Transfers struct{ core *core }
 // shownProblems is how many files that did not come are named.
 const shownProblems = 5
 
-// Rows returns the pulls: those that move first, then those that wait, then what is over, each the newest first.
+// Rows returns the pulls: those that move, the queue as it will begin, those that failed, and what is over.
 func (t *Transfers) Rows() []TransferRow {
-	jobs := slices.Clone(t.core.now().jobs)
-	slices.SortStableFunc(jobs, func(a, b transfer.Job) int {
-		return cmp.Or(cmp.Compare(rank(a.State), rank(b.State)), cmp.Compare(b.ID, a.ID))
-	})
+	jobs, _ := t.listed()
+	t.core.mu.Lock()
+	opened := t.core.opened
+	t.core.mu.Unlock()
 	rows := make([]TransferRow, 0, len(jobs))
-	for _, j := range jobs {
-		rows = append(rows, t.row(j))
+	var before transfer.Job
+	for i, j := range jobs {
+		r := t.row(j)
+		r.Above, r.Moves = t.section(before, j, i == 0), j.State.Queued()
+		if r.Open = j.ID == opened; r.Open {
+			r.Details = t.details(j)
+		}
+		rows = append(rows, r)
+		before = j
 	}
 	return rows
 }
@@ -79,7 +91,7 @@ func (t *Transfers) Empty() Empty {
 func (t *Transfers) Strip() Strip {
 	var best *transfer.Job
 	waiting := 0
-	jobs := t.core.now().jobs
+	jobs := transfer.InOrder(t.core.now().jobs)
 	for i, j := range jobs {
 		if j.State != transfer.Running && j.State != transfer.Away && j.State != transfer.Waiting {
 			continue
@@ -115,6 +127,9 @@ func (t *Transfers) row(j transfer.Job) TransferRow {
 		}
 	case transfer.Waiting:
 		r.Text, r.Acts = w.Text("transfer.waiting", "From", j.From), []Act{ActPause, ActCancel}
+		if t.core.now().queue.Held {
+			r.Icon, r.Text = "pause", w.Text("transfer.held", "From", j.From)
+		}
 	case transfer.Away:
 		r.Icon, r.Figures, r.Text, r.Acts = "pause", f.Percent(j.Bytes, j.Total), t.why(j, true), []Act{ActPause, ActCancel}
 	case transfer.Paused:
@@ -170,6 +185,9 @@ func (t *Transfers) why(j transfer.Job, waits bool) string {
 func (t *Transfers) done(j transfer.Job) string {
 	w, f := t.core.words, t.core.fmt
 	text := w.Text("transfer.done", "Count", j.Done, "N", f.Count(j.Done), "From", j.From, "When", f.When(j.Ended, t.core.cfg.Now()))
+	if j.Took >= time.Second && j.Fetched > 0 {
+		text += " · " + f.Took(j.Took) + ", " + f.Rate(j.Average())
+	}
 	if j.Skipped > 0 {
 		text += " · " + w.Text("transfer.skipped", "Count", j.Skipped, "N", f.Count(j.Skipped))
 	}
@@ -223,18 +241,5 @@ func (t *Transfers) Do(r TransferRow, a Act) {
 
 // ForgetEnded clears the list of what is done or canceled.
 func (t *Transfers) ForgetEnded() {
-	var ended []transfer.JobID
-	for _, j := range t.core.now().jobs {
-		if j.State == transfer.Done || j.State == transfer.Canceled {
-			ended = append(ended, j.ID)
-		}
-	}
-	t.core.ask(func(ctx context.Context, e Engine) error {
-		for _, id := range ended {
-			if err := e.ForgetJob(ctx, id); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	t.each(over, Engine.ForgetJob)
 }

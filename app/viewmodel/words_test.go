@@ -45,7 +45,7 @@ func TestEveryWordIsInTheCatalogue(t *testing.T) {
 	}
 	for _, prefix := range []struct{ key, values string }{
 		{"kind.", "folder file picture film music pdf document sheet slides text archive program code other"},
-		{"state.", "here trouble away unproven"}, {"act.", "pause resume cancel retry show forget"}, {"column.", "name size changed kind"},
+		{"state.", "here trouble away unproven blocked"}, {"act.", "pause resume cancel retry show forget"}, {"column.", "name size changed kind"},
 		{"page.", "neighbours shares transfers settings about first"}, {"network.", "home office public home.text office.text public.text"},
 	} {
 		for _, v := range strings.Fields(prefix.values) {

@@ -19,6 +19,7 @@ import (
 
 	"porchlight/discovery"
 	"porchlight/share"
+	"porchlight/share/access"
 	"porchlight/share/safefs"
 )
 
@@ -119,8 +120,12 @@ func (c *Catalogue) Get(id share.ID) (share.Share, error) {
 }
 
 // Add offers a folder. Without a name it gets that of the folder, numbered if another share has it; a name that was asked for is taken as it is, or is ErrTaken.
-// The path is made absolute and kept as it was given: a link may lead elsewhere later.
-func (c *Catalogue) Add(path, name string) (share.Share, error) {
+// The path is made absolute and kept as it was given: a link may lead elsewhere later. It is for whom to says; without that for whom
+// access.Default does, in the open workgroup.
+func (c *Catalogue) Add(path, name string, to ...share.Grant) (share.Share, error) {
+	if err := share.CheckGrants(to); err != nil {
+		return share.Share{}, err
+	}
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return share.Share{}, fmt.Errorf("share %s: %w", path, err)
@@ -131,6 +136,9 @@ func (c *Catalogue) Add(path, name string) (share.Share, error) {
 	s := share.Share{Kind: share.Folder, Path: abs, Added: time.Now().UTC()}
 	if safefs.VolumeOf(abs) == len(abs) {
 		s.Kind = share.Drive
+	}
+	if s.Audience = slices.Clone(to); len(to) == 0 {
+		s.Audience = access.Default(s.Kind, [32]byte{})
 	}
 	rand.Read(s.ID[:]) //nolint:errcheck // never fails
 	c.change.Lock()
@@ -188,6 +196,33 @@ func (c *Catalogue) rename(id share.ID, name string) (changed bool, err error) {
 	return true, c.put(s)
 }
 
+// Allow says anew for whom a share is: to is the whole list, and not empty; ErrUnknown if there is no such share.
+func (c *Catalogue) Allow(id share.ID, to []share.Grant) error {
+	err := share.CheckGrants(to)
+	if len(to) == 0 {
+		err = fmt.Errorf("%w: it is empty", share.ErrGrant)
+	}
+	if err != nil {
+		return err
+	}
+	if err := c.allow(id, slices.Clone(to)); err != nil {
+		return fmt.Errorf("allow: %w", err)
+	}
+	c.cfg.OnChange()
+	return nil
+}
+
+func (c *Catalogue) allow(id share.ID, to []share.Grant) error {
+	c.change.Lock()
+	defer c.change.Unlock()
+	s, err := c.Get(id)
+	if err != nil {
+		return err
+	}
+	s.Audience, s.Lost = to, false
+	return c.put(s)
+}
+
 // put keeps s in the store and, if that went well, here. The caller holds change.
 func (c *Catalogue) put(s share.Share) error {
 	if err := c.cfg.Store.PutShare(s); err != nil {
@@ -229,8 +264,9 @@ func (c *Catalogue) remove(id share.ID) error {
 }
 
 // Present is List with what is away. Whether each folder is there is looked up now; nothing is held meanwhile.
-func (c *Catalogue) Present() []share.Share {
-	all := c.List()
+func (c *Catalogue) Present() []share.Share { return c.present(c.List()) }
+
+func (c *Catalogue) present(all []share.Share) []share.Share {
 	for i, s := range all {
 		tree, err := c.Tree(s.ID)
 		if err == nil {
@@ -241,9 +277,9 @@ func (c *Catalogue) Present() []share.Share {
 	return all
 }
 
-// Offers returns the shares as neighbours see them, by name.
-func (c *Catalogue) Offers() []share.Offer {
-	all := c.Present()
+// Offers returns the shares that sees lets through as neighbours see them, by name. The folders of the others are not looked at.
+func (c *Catalogue) Offers(sees func(share.Share) bool) []share.Offer {
+	all := c.present(slices.DeleteFunc(c.List(), func(s share.Share) bool { return !sees(s) }))
 	offers := make([]share.Offer, len(all))
 	for i, s := range all {
 		offers[i] = share.Offer{ID: s.ID, Kind: s.Kind, Name: s.Name, Away: s.Away}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +16,7 @@ import (
 
 	"porchlight/discovery"
 	"porchlight/share"
+	"porchlight/share/access"
 	"porchlight/share/safefs"
 )
 
@@ -117,7 +119,7 @@ func TestBecameUnshareable(t *testing.T) {
 	c := New(Config{Store: store, Own: []string{filepath.Join(dir, "porchlight")}})
 	must(t, os.Mkdir(filepath.Join(dir, "porchlight"), 0o755))
 	must(t, c.Load())
-	if _, err := c.Tree(s.ID); !errors.Is(err, safefs.ErrNotShareable) || !c.Offers()[0].Away {
+	if _, err := c.Tree(s.ID); !errors.Is(err, safefs.ErrNotShareable) || !c.Offers(everyone)[0].Away {
 		t.Errorf("tree: %v", err)
 	}
 }
@@ -148,7 +150,7 @@ func TestExchanged(t *testing.T) {
 	reads := func(want string) {
 		t.Helper()
 		for end := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
-			got, away := read(), c.Offers()[0].Away
+			got, away := read(), c.Offers(everyone)[0].Away
 			if got == "secret" {
 				t.Fatal("what may not be shared was read")
 			}
@@ -184,7 +186,7 @@ func TestAwayAndBack(t *testing.T) {
 	must(t, os.WriteFile(filepath.Join(dir, "song"), []byte("la"), 0o644))
 	c := New(Config{Store: store})
 	s := added(t, c, dir, "")
-	away := func() bool { return c.Offers()[0].Away }
+	away := func() bool { return c.Offers(everyone)[0].Away }
 	tree, err := c.Tree(s.ID)
 	must(t, err)
 	if again, err := c.Tree(s.ID); err != nil || again != tree {
@@ -196,14 +198,14 @@ func TestAwayAndBack(t *testing.T) {
 	must(t, os.Rename(dir, dir+"2"))
 	late := New(Config{Store: store})
 	must(t, late.Load())
-	if !late.Offers()[0].Away {
+	if !late.Offers(everyone)[0].Away {
 		t.Error("offered though it is not there")
 	}
 	if _, err := late.Tree(s.ID); !errors.Is(err, safefs.ErrGone) {
 		t.Errorf("tree of what is not there: %v", err)
 	}
 	must(t, os.Rename(dir+"2", dir))
-	if late.Offers()[0].Away || away() {
+	if late.Offers(everyone)[0].Away || away() {
 		t.Error("away though it is back")
 	}
 	f, err := tree.Open("song")
@@ -282,7 +284,7 @@ func TestConcurrentUse(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			c.Offers()
+			c.Offers(everyone)
 			if _, err := c.Tree(s.ID); err != nil {
 				t.Error(err)
 			}
@@ -302,4 +304,52 @@ func TestConcurrentUse(t *testing.T) {
 		t.Errorf("names are %q", names(c))
 	}
 	must(t, c.Close())
+}
+
+func everyone(share.Share) bool { return true }
+
+// TestAllow: for whom a share is, is kept, and never becomes a list that cannot be kept.
+func TestAllow(t *testing.T) {
+	changes := 0
+	kept := NewMemory()
+	c := New(Config{Store: kept, OnChange: func() { changes++ }})
+	defer c.Close() //nolint:errcheck // of a test
+	toBo := share.Grant{Who: share.ToDevice, Device: discovery.DeviceID{2}, Level: share.LookOnly}
+	open, err := c.Add(t.TempDir(), "open")
+	if err != nil || !slices.Equal(open.Audience, access.Default(share.Folder, [32]byte{})) {
+		t.Fatal(open, err)
+	}
+	own, err := c.Add(t.TempDir(), "own", toBo)
+	if err != nil || !slices.Equal(own.Audience, []share.Grant{toBo}) {
+		t.Fatal(own, err)
+	}
+	if _, err := c.Add(t.TempDir(), "bad", share.Grant{}); !errors.Is(err, share.ErrGrant) {
+		t.Error(err)
+	}
+	for _, bad := range [][]share.Grant{nil, {}, {{}}, slices.Repeat([]share.Grant{toBo}, share.MaxGrants+1)} {
+		if err := c.Allow(own.ID, bad); !errors.Is(err, share.ErrGrant) {
+			t.Errorf("%d rows: %v", len(bad), err)
+		}
+	}
+	if err := c.Allow(share.ID{9}, []share.Grant{toBo}); !errors.Is(err, ErrUnknown) {
+		t.Error(err)
+	}
+	if changes != 2 {
+		t.Errorf("%d changes", changes)
+	}
+	if err := c.Allow(open.ID, []share.Grant{{Who: share.ToNobody}}); err != nil || changes != 3 {
+		t.Error(err, changes)
+	}
+	all, err := kept.Shares()
+	for _, s := range all {
+		if want := map[string]share.Who{"open": share.ToNobody, "own": share.ToDevice}[s.Name]; len(s.Audience) != 1 || s.Audience[0].Who != want {
+			t.Errorf("%+v", s)
+		}
+	}
+	if err != nil || len(all) != 2 {
+		t.Error(all, err)
+	}
+	if got := c.Offers(func(s share.Share) bool { return s.Name == "own" }); len(got) != 1 || got[0].ID != own.ID {
+		t.Error(got)
+	}
 }

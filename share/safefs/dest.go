@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -23,6 +24,7 @@ const maxFolders = 64
 type Dest struct {
 	dir     string
 	root    *os.Root
+	watch   Watch
 	fold    bool
 	strict  bool
 	last    rune // the last letter that names may have
@@ -36,16 +38,16 @@ type Dest struct {
 }
 
 // OpenDest opens dir, an absolute path, for writing, and makes it if it is not there.
-func OpenDest(dir string) (*Dest, error) {
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return nil, fmt.Errorf("make the target folder: %w", diskError(err))
-	}
-	return ReopenDest(dir)
-}
+func OpenDest(dir string) (*Dest, error) { return Watch(nil).OpenDest(dir) }
+
+func makeError(err error) error { return fmt.Errorf("make the target folder: %w", diskError(err)) }
 
 // ReopenDest is OpenDest for a folder that was there before: where it is missing, because its drive is, or where its drive does not answer
 // any more, the error is ErrGone and nothing is made in its place.
-func ReopenDest(dir string) (*Dest, error) {
+func ReopenDest(dir string) (*Dest, error) { return Watch(nil).ReopenDest(dir) }
+
+// ReopenDest is the ReopenDest of this package on a watched disk.
+func (w Watch) ReopenDest(dir string) (*Dest, error) {
 	root, err := os.OpenRoot(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: target folder", ErrGone)
@@ -53,7 +55,7 @@ func ReopenDest(dir string) (*Dest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the target folder: %w", err)
 	}
-	d := &Dest{dir: filepath.Clean(dir), root: root, folders: map[string]*lru.Element{}}
+	d := &Dest{dir: filepath.Clean(dir), root: root, watch: w, folders: map[string]*lru.Element{}}
 	if err := d.probe(); err != nil {
 		root.Close()
 		if isLost(err) {
@@ -148,7 +150,7 @@ func (d *Dest) MakeFolder(parent, name string) (fresh bool, err error) {
 		return false, err
 	}
 	defer up.Release()
-	err = up.root.Mkdir(name, 0o777)
+	err = up.mkdir(name)
 	if err == nil {
 		up.touch()
 		return true, nil
@@ -211,7 +213,10 @@ func (d *Dest) hold(f *Folder) *Folder {
 func (f *Folder) child(name string) (*os.Root, error) {
 	info, err := f.root.Lstat(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err = f.root.Mkdir(name, 0o777); err == nil || errors.Is(err, fs.ErrExist) {
+		if err = f.mkdir(name); err == nil {
+			f.touch()
+		}
+		if err == nil || errors.Is(err, fs.ErrExist) {
 			info, err = f.root.Lstat(name)
 		}
 	}
@@ -219,6 +224,10 @@ func (f *Folder) child(name string) (*os.Root, error) {
 		return nil, fmt.Errorf("open folder: %w", diskError(err))
 	}
 	return enter(f.root, name, info)
+}
+
+func (f *Folder) mkdir(name string) error {
+	return f.dest.watch.step(Step{Deed: MadeFolder, Name: path.Join(f.rel, name)}, func() error { return f.root.Mkdir(name, 0o777) })
 }
 
 // enter opens the folder name of up, which info describes; a link or something else in its place is fs.ErrExist.
@@ -304,11 +313,7 @@ func (d *Dest) Settle() error {
 	late := d.late
 	d.late = false
 	d.mu.Unlock()
-	dirs := make([]*os.File, len(dirty))
-	for i, f := range dirty {
-		dirs[i] = f.dir
-	}
-	err := d.syncFolders(dirs, late)
+	err := d.syncFolders(dirty, late)
 	for _, f := range dirty {
 		f.Release()
 	}

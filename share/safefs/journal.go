@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math"
 	"os"
 	"sync"
 )
@@ -22,15 +23,18 @@ const MaxRecord = 64 << 10
 type Journal struct {
 	table *crc32.Table
 
-	mu  sync.Mutex // guards the fields below
-	f   *os.File
-	buf []byte
+	f *PartFile
+
+	mu   sync.Mutex // guards the fields below
+	buf  []byte
+	end  int64 // of the last whole record
+	torn bool  // there is something behind it
 }
 
 // Journal opens the journal of the part, making it if it is not there, and hands every whole record in it to replay, which must not keep the slice.
 // An error of replay ends it. The caller closes the journal.
 func (p *Part) Journal(replay func(rec []byte) error) (*Journal, error) {
-	f, err := p.root.OpenFile("journal", os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := p.open(MadeFile, "journal", os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open journal: %w", diskError(err))
 	}
@@ -44,21 +48,40 @@ func (p *Part) Journal(replay func(rec []byte) error) (*Journal, error) {
 
 // begin reads what is there and cuts a torn tail off, so that what is appended can be read.
 func (j *Journal) begin(replay func([]byte) error) error {
-	good, err := readJournal(j.f, replay)
+	good, err := readJournal(io.NewSectionReader(j.f, 0, math.MaxInt64), replay)
 	if err != nil {
 		return fmt.Errorf("read journal: %w", err)
 	}
-	if err := j.f.Truncate(good); err != nil {
-		return fmt.Errorf("read journal: %w", err)
-	}
-	if _, err := j.f.Seek(good, io.SeekStart); err != nil {
-		return fmt.Errorf("read journal: %w", err)
+	j.end = good
+	if err := j.cut(); err != nil {
+		return fmt.Errorf("read journal: %w", diskError(err))
 	}
 	if good == 0 {
-		if _, err := j.f.WriteString(journalMagic); err != nil {
+		if err := j.write([]byte(journalMagic)); err != nil {
 			return fmt.Errorf("begin journal: %w", diskError(err))
 		}
 	}
+	return nil
+}
+
+// cut takes away what lies behind the last whole record. The caller holds the lock or is alone.
+func (j *Journal) cut() error {
+	return j.f.watch.step(Step{Deed: Sized, Name: j.f.name, Off: j.end}, func() error { return j.f.f.Truncate(j.end) })
+}
+
+// write adds b at the end. What a disk took of it before it failed must not stay: nothing behind it could be read again.
+func (j *Journal) write(b []byte) error {
+	if j.torn {
+		if err := j.cut(); err != nil {
+			return err
+		}
+		j.torn = false
+	}
+	if _, err := j.f.WriteAt(b, j.end); err != nil {
+		j.torn = true
+		return err
+	}
+	j.end += int64(len(b))
 	return nil
 }
 
@@ -116,7 +139,7 @@ func (j *Journal) Append(rec []byte) error {
 	j.buf = binary.LittleEndian.AppendUint32(j.buf[:0], uint32(len(rec)))
 	j.buf = binary.LittleEndian.AppendUint32(j.buf, crc32.Checksum(rec, j.table))
 	j.buf = append(j.buf, rec...)
-	if _, err := j.f.Write(j.buf); err != nil {
+	if err := j.write(j.buf); err != nil {
 		return fmt.Errorf("write journal: %w", diskError(err))
 	}
 	return nil

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
+	"path"
 	"time"
 )
 
@@ -56,7 +58,8 @@ func (d *Dest) partRoot(name string) (*os.Root, error) {
 		return nil, err
 	}
 	defer parts.Close()
-	if err := parts.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+	err = d.watch.step(Step{Deed: MadeFolder, Name: path.Join(partsDir, name)}, func() error { return parts.Mkdir(name, 0o700) })
+	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
 	info, err := parts.Lstat(name)
@@ -70,13 +73,14 @@ func (d *Dest) partRoot(name string) (*os.Root, error) {
 func (d *Dest) DropPart(id PartID) error {
 	parts, err := d.parts()
 	if err == nil {
-		err = parts.RemoveAll(id.String())
+		err = d.watch.step(Step{Deed: Removed, Name: path.Join(partsDir, id.String())}, func() error { return parts.RemoveAll(id.String()) })
+		sweepProbes(parts)
 		parts.Close()
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove the part folder: %w", err)
 	}
-	_ = d.root.Remove(partsDir) // fails, rightly, while another pull has its folder there
+	_ = d.watch.step(Step{Deed: Removed, Name: partsDir}, func() error { return d.root.Remove(partsDir) }) // fails, rightly, while another pull has its folder there
 	return nil
 }
 
@@ -88,10 +92,18 @@ func (p *Part) Close() error {
 
 // Put writes a whole small file, not yet durable: Sync does that for many at once.
 func (p *Part) Put(name string, data []byte, mtime time.Time) error {
-	if err := p.put(name, data, mtime); err != nil {
+	if err := p.putWatched(name, data, mtime); err != nil {
 		return fmt.Errorf("write part: %w", diskError(err))
 	}
 	return nil
+}
+
+func (p *Part) putWatched(name string, data []byte, mtime time.Time) error {
+	if p.dest.watch == nil {
+		return p.put(name, data, mtime)
+	}
+	s := Step{Deed: Put, Name: p.rel(name), Data: data}
+	return p.dest.watch(&s, func() error { return p.put(name, s.Data, mtime) })
 }
 
 // putPlain is how a small file is made where no quicker way is worth its code.
@@ -107,11 +119,11 @@ func (p *Part) putPlain(name string, data []byte, mtime time.Time) error {
 		f.Close()
 		return err
 	}
-	return p.Seal(f, name, mtime)
+	return p.seal(f, name, mtime)
 }
 
 // Create makes an empty file of n bytes, replacing one of the same name. Reserve is to take its space.
-func (p *Part) Create(name string, n int64) (*os.File, error) {
+func (p *Part) Create(name string, n int64) (*PartFile, error) {
 	if n > p.dest.maxFile {
 		return nil, ErrTooLarge
 	}
@@ -119,11 +131,11 @@ func (p *Part) Create(name string, n int64) (*os.File, error) {
 		return nil, err
 	}
 	// The folder is private, so the mode may be the final one: only the process's umask knows what people want.
-	f, err := p.root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o666)
+	f, err := p.open(MadeFile, name, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o666)
 	if err != nil {
 		return nil, fmt.Errorf("make part: %w", diskError(err))
 	}
-	if err := setSize(f, n); err != nil {
+	if err := p.resize(f, n); err != nil {
 		f.Close()
 		_ = p.Remove(name) // a reservation that failed half-way holds space
 		return nil, fmt.Errorf("make part of %d bytes: %w", n, diskError(err))
@@ -131,21 +143,41 @@ func (p *Part) Create(name string, n int64) (*os.File, error) {
 	return f, nil
 }
 
+// open opens or makes a file of the folder.
+func (p *Part) open(deed Deed, name string, flags int, mode fs.FileMode) (*PartFile, error) {
+	var f *os.File
+	err := p.dest.watch.step(Step{Deed: deed, Name: p.rel(name)}, func() (err error) {
+		f, err = p.root.OpenFile(name, flags, mode)
+		return err
+	})
+	if err != nil {
+		if f != nil {
+			f.Close()
+		}
+		return nil, err
+	}
+	return p.file(f, name), nil
+}
+
+func (p *Part) resize(f *PartFile, n int64) error {
+	return p.dest.watch.step(Step{Deed: Sized, Name: f.name, Off: n}, func() error { return setSize(f.f, n) })
+}
+
 // Reserve takes the space of a file of n bytes while others write it already: a full disk shows now and not at 99 %. It may be called again.
-func (p *Part) Reserve(ctx context.Context, f *os.File, n int64) error {
-	if err := reserve(ctx, f, n); err != nil {
+func (p *Part) Reserve(ctx context.Context, f *PartFile, n int64) error {
+	if err := f.watch.step(Step{Deed: Reserved, Name: f.name, Off: n}, func() error { return reserve(ctx, f.f, n) }); err != nil {
 		return fmt.Errorf("reserve %d bytes: %w", n, diskError(err))
 	}
 	return nil
 }
 
 // Open opens a file of the folder for going on; fs.ErrNotExist if it is not there with that size.
-func (p *Part) Open(name string, size int64) (*os.File, error) {
-	f, err := p.root.OpenFile(name, os.O_RDWR, 0)
+func (p *Part) Open(name string, size int64) (*PartFile, error) {
+	f, err := p.open(Opened, name, os.O_RDWR, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open part: %w", err)
 	}
-	info, err := f.Stat()
+	info, err := f.f.Stat()
 	if err != nil || !info.Mode().IsRegular() || info.Size() != size {
 		f.Close()
 		return nil, fmt.Errorf("part of another size: %w", fs.ErrNotExist)
@@ -153,9 +185,32 @@ func (p *Part) Open(name string, size int64) (*os.File, error) {
 	return f, nil
 }
 
+// Resize opens a file of the folder for going on with another size: it keeps its beginning. fs.ErrNotExist if it is not there.
+func (p *Part) Resize(name string, n int64) (*PartFile, error) {
+	if n > p.dest.maxFile {
+		return nil, ErrTooLarge
+	}
+	f, err := p.open(Opened, name, os.O_RDWR, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open part: %w", err)
+	}
+	info, err := f.f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fs.ErrNotExist
+	}
+	if err == nil && info.Size() != n {
+		err = p.resize(f, n)
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("resize part: %w", diskError(err))
+	}
+	return f, nil
+}
+
 // Scratch makes a file for the caller's own notes, empty, replacing one of the same name.
-func (p *Part) Scratch(name string) (*os.File, error) {
-	f, err := p.root.OpenFile(name, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
+func (p *Part) Scratch(name string) (*PartFile, error) {
+	f, err := p.open(MadeFile, name, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("make scratch file: %w", diskError(err))
 	}
@@ -163,14 +218,16 @@ func (p *Part) Scratch(name string) (*os.File, error) {
 }
 
 // Seal gives a whole file its time and its marks and closes it, whatever the result.
-func (p *Part) Seal(f *os.File, name string, mtime time.Time) error {
+func (p *Part) Seal(f *PartFile, name string, mtime time.Time) error { return p.seal(f.f, name, mtime) }
+
+func (p *Part) seal(f *os.File, name string, mtime time.Time) error {
 	mark(p, f, name)
 	err := settle(f)
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}
 	if err == nil {
-		err = p.setTime(name, mtime)
+		err = p.dest.watch.step(Step{Deed: Timed, Name: p.rel(name)}, func() error { return p.setTime(name, mtime) })
 	}
 	if err != nil {
 		return fmt.Errorf("seal part: %w", diskError(err))
@@ -199,11 +256,19 @@ func (p *Part) Sync(names []string) error {
 // Publish gives a file its final name in a folder. It never replaces: if the name is taken, the error is fs.ErrExist and nothing has changed.
 // Only a file that Sync has returned for may be published.
 func (p *Part) Publish(name string, to *Folder, final string) error {
-	if err := publish(p, name, to, final); err != nil {
+	if err := p.publishWatched(name, to, final); err != nil {
 		return fmt.Errorf("publish: %w", nameError(final, err))
 	}
 	to.touch()
 	return nil
+}
+
+func (p *Part) publishWatched(name string, to *Folder, final string) error {
+	if p.dest.watch == nil {
+		return publish(p, name, to, final)
+	}
+	s := Step{Deed: Renamed, Name: p.rel(name), To: path.Join(to.rel, final)}
+	return p.dest.watch(&s, func() error { return publish(p, name, to, final) })
 }
 
 // Same reports whether a file of the folder, of the given size, has the very bytes of what has the name final in another folder.
@@ -219,8 +284,9 @@ func (p *Part) Same(name string, size int64, in *Folder, final string) bool {
 	}
 	defer theirs.Close()
 	a, b := make([]byte, 64<<10), make([]byte, 64<<10)
+	all := io.NewSectionReader(ours, 0, math.MaxInt64)
 	for {
-		n, err := io.ReadFull(ours, a)
+		n, err := io.ReadFull(all, a)
 		m, terr := io.ReadFull(theirs, b)
 		if !bytes.Equal(a[:n], b[:m]) {
 			return false
@@ -235,7 +301,8 @@ func ended(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.
 
 // Remove deletes a file of the folder. Not an error if it is not there.
 func (p *Part) Remove(name string) error {
-	if err := p.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	err := p.dest.watch.step(Step{Deed: Removed, Name: p.rel(name)}, func() error { return p.root.Remove(name) })
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove part: %w", err)
 	}
 	return nil

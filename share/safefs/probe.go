@@ -14,6 +14,9 @@ import (
 // partsDir holds what is not whole yet, in every folder that is written to. Its name is private: no listing shows it and no neighbour can name it.
 const partsDir = ".porchlight-part"
 
+// probes is how the names of all files begin that are made only to see what happens.
+const probes = "probe"
+
 // probe finds out what the disk is like by trying: one computer has many disks, and the system's name says little about them.
 func (d *Dest) probe() error {
 	if err := d.makeParts(); err != nil {
@@ -24,10 +27,14 @@ func (d *Dest) probe() error {
 		return err
 	}
 	defer parts.Close()
-	if d.fold, err = foldsCase(parts); err != nil {
+	err = d.watch.step(Step{Deed: MadeFile, Name: partsDir + "/probe"}, func() error {
+		d.fold, err = foldsCase(parts)
+		return err
+	})
+	if err != nil {
 		return err
 	}
-	d.strict = runtime.GOOS == "windows" || refuses(parts, "probe"+`?":`)
+	d.strict = runtime.GOOS == "windows" || refuses(parts, probes+`?":`)
 	d.last = lastLetter(parts)
 	d.maxName, d.maxFile = diskLimits(d.dir)
 	return nil
@@ -35,7 +42,7 @@ func (d *Dest) probe() error {
 
 // makeParts makes the private folder. Not an error if it is there, but it must be a real folder.
 func (d *Dest) makeParts() error {
-	err := d.root.Mkdir(partsDir, 0o700)
+	err := d.watch.step(Step{Deed: MadeFolder, Name: partsDir}, func() error { return d.root.Mkdir(partsDir, 0o700) })
 	if err == nil {
 		return hide(d.dir, partsDir)
 	}
@@ -63,18 +70,39 @@ func (d *Dest) parts() (*os.Root, error) {
 
 // foldsCase makes a file and asks for it by another spelling. Nothing else has either name: whether two files are the same one some file systems cannot say.
 func foldsCase(parts *os.Root) (bool, error) {
-	tag := strings.ToLower(rand.Text()[:8])
-	made, asked := "probe-Case-"+tag, "probe-case-"+tag
-	f, err := parts.OpenFile(made, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	for range 5 { // another pull that ends may sweep the file away meanwhile
+		tag := strings.ToLower(rand.Text()[:8])
+		made, asked := probes+"-Case-"+tag, probes+"-case-"+tag
+		f, err := parts.OpenFile(made, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		if err != nil {
+			return false, err
+		}
+		f.Close()
+		_, err = parts.Lstat(asked)
+		rerr := parts.Remove(made)
+		if rerr == nil {
+			return err == nil, nil
+		}
+		if !errors.Is(rerr, fs.ErrNotExist) {
+			return false, rerr
+		}
+	}
+	return false, fmt.Errorf("%w: the probes vanish", fs.ErrNotExist)
+}
+
+// sweepProbes removes what a crash left of a probe: with it the folder could never go.
+func sweepProbes(parts *os.Root) {
+	dir, err := parts.Open(".")
 	if err != nil {
-		return false, err
+		return
 	}
-	f.Close()
-	_, err = parts.Lstat(asked)
-	if rerr := parts.Remove(made); rerr != nil {
-		return false, rerr
+	defer dir.Close()
+	names, _ := dir.Readdirnames(-1) // what cannot be listed stays
+	for _, n := range names {
+		if strings.HasPrefix(n, probes) {
+			_ = parts.Remove(n)
+		}
 	}
-	return err == nil, nil
 }
 
 // refuses reports whether a file of that name cannot be made.

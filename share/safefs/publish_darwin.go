@@ -48,9 +48,9 @@ func flush(p *Part, names []string) error {
 
 func syncEvicted(dir *os.File) error { return unix.Fsync(int(dir.Fd())) }
 
-func (*Dest) syncFolders(dirs []*os.File, _ bool) error {
+func (*Dest) syncFolders(dirs []*Folder, _ bool) error {
 	for _, d := range dirs {
-		if err := syncEvicted(d); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOTSUP) {
+		if err := syncEvicted(d.dir); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOTSUP) {
 			return err
 		}
 	}

@@ -33,15 +33,14 @@ const fewFiles = 8
 
 func flush(p *Part, names []string) error {
 	if len(names) > fewFiles {
-		_, err := retry(func() (int, error) { return 0, unix.Syncfs(int(p.dir.Fd())) })
-		return err
+		return p.dest.syncDisk(p.dir)
 	}
 	for _, n := range names {
 		f, err := p.root.Open(n)
 		if err != nil {
 			return err
 		}
-		err = f.Sync()
+		err = p.dest.watch.step(Step{Deed: SyncedFile, Name: p.rel(n)}, f.Sync)
 		f.Close()
 		if err != nil {
 			return err
@@ -50,22 +49,30 @@ func flush(p *Part, names []string) error {
 	return nil
 }
 
+// syncDisk makes everything durable that was written to the disk of f.
+func (d *Dest) syncDisk(f *os.File) error {
+	return d.watch.step(Step{Deed: SyncedDisk}, func() error {
+		_, err := retry(func() (int, error) { return 0, unix.Syncfs(int(f.Fd())) })
+		return err
+	})
+}
+
 // syncEvicted leaves it to syncFolders, which is told.
 func syncEvicted(*os.File) error { return nil }
 
 // syncFolders makes the names in some folders durable; late says that there are more, closed by now.
-func (d *Dest) syncFolders(dirs []*os.File, late bool) error {
+func (d *Dest) syncFolders(dirs []*Folder, late bool) error {
 	if late || len(dirs) > fewFiles {
 		top, err := d.root.Open(".")
 		if err != nil {
 			return err
 		}
 		defer top.Close()
-		_, err = retry(func() (int, error) { return 0, unix.Syncfs(int(top.Fd())) })
-		return err
+		return d.syncDisk(top)
 	}
 	for _, f := range dirs {
-		if err := f.Sync(); err != nil && !errors.Is(err, unix.EINVAL) { // some network volumes have no such call
+		err := d.watch.step(Step{Deed: SyncedFolder, Name: f.rel}, f.dir.Sync)
+		if err != nil && !errors.Is(err, unix.EINVAL) { // some network volumes have no such call
 			return err
 		}
 	}

@@ -35,9 +35,9 @@ func flush(*Part, []string) error { return nil }
 
 func syncEvicted(dir *os.File) error { return dir.Sync() }
 
-func (*Dest) syncFolders(dirs []*os.File, _ bool) error {
+func (*Dest) syncFolders(dirs []*Folder, _ bool) error {
 	for _, d := range dirs {
-		if err := d.Sync(); err != nil {
+		if err := d.dir.Sync(); err != nil {
 			return err
 		}
 	}

@@ -68,7 +68,7 @@ func flush(*Part, []string) error { return nil }
 // Folders need no sync: the rename was written through.
 func syncEvicted(*os.File) error { return nil }
 
-func (*Dest) syncFolders([]*os.File, bool) error { return nil }
+func (*Dest) syncFolders([]*Folder, bool) error { return nil }
 
 func (p *Part) put(name string, data []byte, mtime time.Time) error {
 	return p.putPlain(name, data, mtime)

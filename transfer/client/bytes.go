@@ -34,8 +34,16 @@ func (c *Client) Read(ctx context.Context, id share.ID, p share.Path, v share.Ve
 		return err
 	}
 	defer b.Close()
+	if a, ok := w.(Advised); ok {
+		if text := res.Header.Get(wire.HeaderAdvice); text != "" && len(text) <= wire.MaxAdvice {
+			a.Advised(text)
+		}
+	}
 	return copyRange(w, res, b, rg.Len)
 }
+
+// Advised is a writer that wants to know what the owner of a file would like to be asked for next (swarm.ParseAdvice).
+type Advised interface{ Advised(text string) }
 
 // copyRange copies the answer about a range of n bytes, all of it or fails.
 func copyRange(w io.Writer, res *http.Response, b io.Reader, n int64) error {

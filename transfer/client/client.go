@@ -19,14 +19,19 @@ import (
 	"porchlight/share"
 	"porchlight/transfer"
 	"porchlight/transfer/link"
+	"porchlight/transfer/pace"
 	"porchlight/transfer/wire"
 )
 
 // Client asks one device. Safe for concurrent use.
-type Client struct{ peer *link.Peer }
+type Client struct {
+	// Downloads limits the bytes of files that arrive; nil, as New leaves it, does not. It is set before the first question.
+	Downloads *pace.Limit
+	peer      *link.Peer
+}
 
 // New returns a client over the connections of peer.
-func New(peer *link.Peer) *Client { return &Client{peer} }
+func New(peer *link.Peer) *Client { return &Client{peer: peer} }
 
 // ID is the device asked.
 func (c *Client) ID() discovery.DeviceID { return c.peer.ID }
@@ -71,7 +76,10 @@ func (c *Client) do(ctx context.Context, q request) (*http.Response, io.ReadClos
 		cancel(nil)
 		return nil, nil, err
 	}
-	b := &body{ReadCloser: res.Body, ctx: ctx, cancel: cancel, dog: dog}
+	b := &body{ReadCloser: res.Body, ctx: ctx, cancel: cancel, dog: dog, who: c.peer.ID}
+	if q.class == link.Bulk {
+		b.limit = c.Downloads
+	}
 	switch res.StatusCode {
 	case http.StatusOK, http.StatusNoContent, http.StatusPartialContent:
 	default: // an error, or what no server of this protocol answers: redirects, or taking over the connection
@@ -104,6 +112,8 @@ type body struct {
 	ctx    context.Context //nolint:containedctx // of this one answer
 	cancel context.CancelCauseFunc
 	dog    *watchdog
+	limit  *pace.Limit // of what is read; may be nil
+	who    discovery.DeviceID
 }
 
 func (b *body) Read(p []byte) (int, error) {
@@ -111,6 +121,11 @@ func (b *body) Read(p []byte) (int, error) {
 	b.dog.fed(n)
 	if err != nil && !errors.Is(err, io.EOF) {
 		err = away(b.ctx, err)
+	}
+	if b.limit != nil && n > 0 {
+		if wait := b.limit.Take(b.ctx, b.who, n); wait != nil && err == nil {
+			err = away(b.ctx, wait)
+		}
 	}
 	return n, err
 }

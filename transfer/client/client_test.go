@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,6 +40,8 @@ var shareID = share.ID{1, 2, 3}
 
 // device is a whole device: it serves one folder.
 type device struct {
+	hidden atomic.Bool // its share is not for others
+
 	t      *testing.T
 	dir    string
 	ident  *identity.Identity
@@ -96,7 +99,7 @@ func (d *device) Offers(discovery.DeviceID) []share.Offer {
 	return []share.Offer{{ID: shareID, Kind: share.Folder, Name: "Stuff"}}
 }
 func (d *device) Tree(_ discovery.DeviceID, id share.ID) (*safefs.Tree, error) {
-	if id != shareID {
+	if id != shareID || d.hidden.Load() {
 		return nil, transfer.ErrGone
 	}
 	return d.tree, nil

@@ -14,14 +14,17 @@ import (
 	"testing/synctest"
 	"time"
 
+	"porchlight/discovery"
 	"porchlight/discovery/canon"
 	"porchlight/share"
+	"porchlight/share/content"
 	"porchlight/transfer"
 	"porchlight/transfer/wire"
 )
 
 // asks is every question a client asks, by what it asks for. Each returns the error and how many items it was given.
 func asks() map[string]func(context.Context, *Client) (int, error) {
+	large := share.Entry{Path: "f", Kind: share.File, Size: wire.SwarmSize, Version: share.Version{1}}
 	file := share.Entry{Path: "f", Kind: share.File, Size: 4, Version: share.Version{1}}
 	return map[string]func(context.Context, *Client) (int, error){
 		"shares": func(ctx context.Context, c *Client) (int, error) { o, err := c.Shares(ctx); return len(o), err },
@@ -53,6 +56,23 @@ func asks() map[string]func(context.Context, *Client) (int, error) {
 		"layer": func(ctx context.Context, c *Client) (int, error) {
 			l, err := c.Layer(ctx, share.ID{}, "f", file.Version)
 			return len(l.Pieces), err
+		},
+		"swarm": func(ctx context.Context, c *Client) (int, error) {
+			s, err := c.Swarm(ctx, discovery.DeviceID{2}, share.ID{}, large, make([]byte, 2), true)
+			return len(s.Peers), err
+		},
+		"find": func(ctx context.Context, c *Client) (int, error) {
+			found, err := c.Find(ctx, []int64{large.Size})
+			return len(found), err
+		},
+		"have": func(ctx context.Context, c *Client) (int, error) {
+			h, err := c.Have(ctx, content.Hash{1}, large.Size, wire.Signed{}, 0)
+			return len(h.Peers), err
+		},
+		"content": func(ctx context.Context, c *Client) (int, error) {
+			var b bytes.Buffer
+			err := c.Content(ctx, content.Hash{1}, wire.Signed{}, transfer.Range{Len: 4}, &b)
+			return b.Len() / 4, err
 		},
 		"doctor": func(ctx context.Context, c *Client) (int, error) { _, err := c.Checkup(ctx); return 0, err },
 		"watch":  func(ctx context.Context, c *Client) (int, error) { return 0, c.SetWatch(ctx, nil) },
@@ -132,7 +152,9 @@ func hostileBytes() (out []hostile) {
 			add(to, name, whole(body))
 		}
 		add("layer", name, whole(body))
-		add("doctor", name, whole(body))
+		for _, to := range []string{"doctor", "swarm", "have", "find", "content"} {
+			add(to, name, whole(body))
+		}
 	}
 	return out
 }

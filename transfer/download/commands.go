@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -16,8 +15,8 @@ import (
 	"porchlight/transfer"
 )
 
-// ErrState says that a job is not in a state in which that can be done.
-var ErrState = errors.New("not possible for a job in this state")
+// ErrState is transfer.ErrState.
+var ErrState = transfer.ErrState
 
 // maxPaths bounds the files and folders of one request.
 const maxPaths = 4096
@@ -46,6 +45,9 @@ func (m *Manager) Pull(req transfer.Request, from string) (transfer.JobID, error
 		return 0, fmt.Errorf("number the pull: %w", err)
 	}
 	t := newTask(transfer.Job{ID: id, Request: req, From: from, Title: title(req), State: transfer.Waiting, Created: time.Now(), Volume: safefs.VolumeOf(req.Into)})
+	m.mu.Lock()
+	t.job.Order = m.last()
+	m.mu.Unlock()
 	if err := m.cfg.Store.PutJob(t.job); err != nil {
 		return 0, fmt.Errorf("keep the pull: %w", err)
 	}
@@ -53,6 +55,7 @@ func (m *Manager) Pull(req transfer.Request, from string) (transfer.JobID, error
 	m.tasks = append(m.tasks, t)
 	slices.SortFunc(m.tasks, func(a, b *task) int { return int(a.job.ID - b.job.ID) })
 	m.mu.Unlock()
+	m.trim()
 	m.cfg.OnChange()
 	m.poke()
 	return id, nil
@@ -137,6 +140,9 @@ func (m *Manager) Cancel(id transfer.JobID) error {
 		}
 		return nil
 	})
+	if err == nil {
+		m.offers.endJob(id)
+	}
 	if gone != nil {
 		m.drop(*gone)
 	}
@@ -153,8 +159,8 @@ func (m *Manager) Retry(id transfer.JobID) error {
 		t.leave(transfer.Waiting)
 		t.fails = 0
 		t.parts = newPartials()
-		j.Ended, j.Listed = time.Time{}, false
-		j.Bytes, j.Total, j.Files, j.Done, j.Skipped, j.Failed, j.Adapted, j.Problems = 0, 0, 0, 0, 0, 0, 0, nil
+		j.Ended, j.Listed, j.Order = time.Time{}, false, m.last() // behind those that wait already
+		j.Bytes, j.Total, j.Files, j.Done, j.Skipped, j.Failed, j.Adapted, j.Problems, j.Sources = 0, 0, 0, 0, 0, 0, 0, nil, nil
 		return nil
 	})
 }
@@ -175,6 +181,7 @@ func (m *Manager) Forget(id transfer.JobID) error {
 		return ErrState
 	}
 	t.forgotten = true
+	m.offers.endJob(id)
 	m.tasks = slices.Delete(slices.Clone(m.tasks), i, i+1)
 	failed := t.job.State == transfer.Failed
 	m.mu.Unlock()
@@ -227,10 +234,10 @@ func (m *Manager) await(ctx context.Context, wg *sync.WaitGroup, t *task, h *hal
 	ctx, cancel := context.WithCancel(ctx)
 	t.stop = cancel
 	t.turn++
-	turn, job, fails := t.turn, t.job, t.fails
+	turn, job, fails, parts := t.turn, t.job, t.fails, t.parts
 	wg.Go(func() {
 		defer cancel()
-		m.wait(ctx, job, h, fails)
+		m.wait(ctx, job, h, fails, parts)
 		m.mu.Lock()
 		mine := t.turn == turn && t.job.State == transfer.Away // and not sent elsewhere by a command
 		if mine {
@@ -245,7 +252,7 @@ func (m *Manager) await(ctx context.Context, wg *sync.WaitGroup, t *task, h *hal
 }
 
 // wait returns when the job may be tried again, or ctx ends.
-func (m *Manager) wait(ctx context.Context, job transfer.Job, h *halt, fails int) {
+func (m *Manager) wait(ctx context.Context, job transfer.Job, h *halt, fails int, parts *partials) {
 	if h.trouble == transfer.SourceAway || h.trouble == transfer.ShareAway {
 		up := m.cfg.Sources.Up(job.Request.Source)
 		select {
@@ -254,14 +261,11 @@ func (m *Manager) wait(ctx context.Context, job transfer.Job, h *halt, fails int
 			return
 		default:
 		}
-		select {
-		case <-up:
-		case <-ctx.Done():
-		}
+		m.waitHelp(ctx, up, fails, parts)
 		return
 	}
 	for sleep(ctx, m.cfg.Poll) {
-		d, err := reopen(job)
+		d, err := openTarget(m.cfg.watch, job)
 		if err != nil {
 			continue
 		}
@@ -273,12 +277,55 @@ func (m *Manager) wait(ctx context.Context, job transfer.Job, h *halt, fails int
 	}
 }
 
+// waitHelp returns when the source is up, or others are that may have what is missing of a file that was begun.
+func (m *Manager) waitHelp(ctx context.Context, up <-chan struct{}, fails int, parts *partials) {
+	pause := m.cfg.Retry << min(max(fails-1, 0), 5)
+	for {
+		timer := time.NewTimer(pause)
+		select {
+		case <-up:
+		case <-ctx.Done():
+		case <-timer.C:
+		}
+		timer.Stop()
+		select {
+		case <-up:
+			return
+		default:
+		}
+		if ctx.Err() != nil || m.helped(parts) {
+			return
+		}
+	}
+}
+
+// helped reports whether a device is there that may have the rest of a file.
+func (m *Manager) helped(parts *partials) bool {
+	if m.cfg.Helpers == nil {
+		return false
+	}
+	for _, id := range parts.helpers() {
+		if _, err := m.cfg.Helpers.Helper(id); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// openTarget opens the target folder of a job, and makes it as long as no attempt had it: then it was there, and if it is not now, its drive is away.
+func openTarget(w safefs.Watch, j transfer.Job) (*safefs.Dest, error) {
+	if j.Result == "" && j.Files == 0 && (j.Volume == 0 || safefs.Mounted(j.Request.Into[:j.Volume])) {
+		return w.OpenDest(j.Request.Into)
+	}
+	return reopen(w, j)
+}
+
 // reopen opens the target folder of a job that was begun. Where its volume is not mounted, what lies at the path is another folder.
-func reopen(j transfer.Job) (*safefs.Dest, error) {
+func reopen(w safefs.Watch, j transfer.Job) (*safefs.Dest, error) {
 	if n := j.Volume; n > 0 && n <= len(j.Request.Into) && !safefs.Mounted(j.Request.Into[:n]) {
 		return nil, fmt.Errorf("%w: the volume of the target folder is not mounted", safefs.ErrGone)
 	}
-	return safefs.ReopenDest(j.Request.Into)
+	return w.ReopenDest(j.Request.Into)
 }
 
 func (m *Manager) free(d *safefs.Dest) (int64, error) {
@@ -313,7 +360,7 @@ func partID(j transfer.Job) safefs.PartID {
 
 // drop removes what a job left that is not whole.
 func (m *Manager) drop(j transfer.Job) {
-	d, err := reopen(j)
+	d, err := reopen(m.cfg.watch, j)
 	if err != nil {
 		return // nothing there to remove
 	}

@@ -7,8 +7,10 @@
 //	 (names)    └─► large spool ─► ranges (2 at a time) ┘
 //
 // What has to wait is spooled to the part folder, so memory does not grow with the number of files. Small files arrive whole or not at all. Large ones are
-// journalled piece by piece, and compared at the end with the layer their owner states. Everything is bound to one version of the source file:
-// when that changes, what came of the old one is thrown away.
+// journalled piece by piece, and compared at the end with the layer their owner states. The largest are fetched under a plan (package swarm): when their owner
+// names others who pull them, or others have the same content, pieces come from all of them, each verified with the layer before it counts, and what is verified
+// is given on (Holding). What that needs is in the journal, so that such a file goes on, and gets its name, while its owner is away. Everything is bound to one version of the source file:
+// when that changes, what came of the old one counts only where the owner's layer of the new one says that it is the same.
 package download
 
 import (
@@ -24,8 +26,10 @@ import (
 	"porchlight/discovery"
 	"porchlight/share"
 	"porchlight/share/content"
+	"porchlight/share/safefs"
 	"porchlight/transfer"
 	"porchlight/transfer/client"
+	"porchlight/transfer/swarm"
 )
 
 // Source is one device as a giver of content; *client.Client is one. Its errors wrap those of package transfer.
@@ -63,16 +67,19 @@ type Store interface {
 type Config struct {
 	Store    Store
 	Sources  Sources
-	Layers   content.Store // told of the layers of large files that arrived, so that passing them on needs no hashing; none if nil
-	Log      *slog.Logger  // silent if nil
-	OnChange func()        // called with no lock held after every change, at most at Tick while bytes move
-	MaxJobs  int           // jobs at a time; 2 if zero
-	Tick     time.Duration // between two looks at the counters; 250 ms if zero
-	Poll     time.Duration // between two looks at a disk that is full or not there; 5 s if zero
-	Retry    time.Duration // first wait after a source failed that seems reachable, doubling to 32 times; 1 s if zero
+	Self     func() discovery.DeviceID // this device; nobody else helps if nil
+	Helpers  Helpers                   // other devices that may have what a source has; none if nil
+	Layers   content.Store             // told of the layers of large files that arrived, so that passing them on needs no hashing; none if nil
+	Log      *slog.Logger              // silent if nil
+	OnChange func()                    // called with no lock held after every change, at most at Tick while bytes move
+	MaxJobs  int                       // jobs at a time; 2 if zero
+	Tick     time.Duration             // between two looks at the counters; 250 ms if zero
+	Poll     time.Duration             // between two looks at a disk that is full or not there; 5 s if zero
+	Retry    time.Duration             // first wait after a source failed that seems reachable, doubling to 32 times; 1 s if zero
 
 	free  func(dir string) (int64, error) // space left on a disk; tests have small ones
 	batch time.Duration                   // how long a whole file may wait for others to be synced with; batchTime if zero
+	watch safefs.Watch                    // the disks of tests
 }
 
 // saveEvery is how often the progress of a running job is kept; what is lost by a crash is only what a counter shows.
@@ -84,8 +91,14 @@ type Manager struct {
 	wake chan struct{} // one token: look at the jobs again
 	save sync.Mutex    // held while a job is kept, so that an older state never replaces a newer one
 
+	offers   offers
+	standing *swarm.Standing
+	pool     chan struct{} // one token for each piece in memory that a file has besides those of its fetcher
+
 	mu    sync.Mutex // guards the field below and everything in the tasks that says so
 	tasks []*task    // by number
+	held  bool       // nothing is to run
+	taken int64      // the last place in the queue that was given away
 }
 
 // New loads the jobs of the store. It starts nothing: what was running waits for Run.
@@ -112,7 +125,8 @@ func New(cfg Config) (*Manager, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load the jobs: %w", err)
 	}
-	m := &Manager{cfg: cfg, wake: make(chan struct{}, 1)}
+	m := &Manager{cfg: cfg, wake: make(chan struct{}, 1), standing: swarm.NewStanding(), pool: make(chan struct{}, poolPieces)}
+	m.offers.byRoot = map[content.Hash]*offer{}
 	for _, j := range jobs {
 		if j.State == transfer.Running || j.State == transfer.Away {
 			j.State, j.Trouble, j.Detail = transfer.Waiting, transfer.NoTrouble, ""
@@ -121,12 +135,14 @@ func New(cfg Config) (*Manager, error) {
 		m.tasks = append(m.tasks, newTask(j))
 	}
 	slices.SortFunc(m.tasks, func(a, b *task) int { return int(a.job.ID - b.job.ID) })
+	m.arrange()
 	return m, nil
 }
 
 // Run works on the jobs until ctx ends, and returns when everything it started has. What was running then goes on with the next Run.
 func (m *Manager) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
+	defer m.offers.endAll()
 	defer wg.Wait()
 	tick := time.NewTicker(m.cfg.Tick)
 	defer tick.Stop()
@@ -157,7 +173,7 @@ func (m *Manager) Run(ctx context.Context) error {
 	}
 }
 
-// start gives free places to waiting jobs, the oldest first, and returns the number of jobs that run.
+// start gives free places to waiting jobs, in the order of the queue, and returns the number of jobs that run.
 func (m *Manager) start(ctx context.Context, wg *sync.WaitGroup) int {
 	if ctx.Err() != nil {
 		return 0
@@ -170,7 +186,7 @@ func (m *Manager) start(ctx context.Context, wg *sync.WaitGroup) int {
 		}
 	}
 	var started []*task
-	for _, t := range m.tasks {
+	for _, t := range m.line() {
 		if running >= m.cfg.MaxJobs || t.job.State != transfer.Waiting || t.stop != nil {
 			continue
 		}

@@ -56,7 +56,11 @@ func (p *pull) existing(ctx context.Context, it *item) (skipped bool, err error)
 			}
 			return false, nil
 		}
-		if err != nil || !info.Mode().IsRegular() || info.Size() != it.size {
+		if err != nil || !info.Mode().IsRegular() {
+			continue
+		}
+		it.former = name
+		if info.Size() != it.size {
 			continue
 		}
 		same, err := p.same(ctx, f, name, it, k, safefs.SameTime(info.ModTime(), it.mtime))

@@ -6,18 +6,13 @@ import (
 	"fmt"
 	"io"
 	"sync"
-	"time"
 
 	"porchlight/share/content"
 	"porchlight/share/safefs"
 	"porchlight/transfer"
 )
 
-const (
-	rangePieces = 16 // pieces in one range
-	syncBytes   = 64 << 20
-	syncTime    = 5 * time.Second
-)
+const rangePieces = 16 // pieces in one range
 
 // fetchLarge works large files off, one at a time.
 func (p *pull) fetchLarge(ctx context.Context) error {
@@ -98,23 +93,38 @@ func (p *pull) fetchOnce(ctx context.Context, it *item, bufs *[rangeLanes][]byte
 	defer func() { // what is owed or counted now is the next try's to count again
 		p.owed.Add(b.has() - it.size)
 	}()
-	if err := p.fill(ctx, b, bufs); err != nil {
-		p.leaveFile(b, err)
-		return err
-	}
-	layer, err := p.compare(ctx, b)
+	layer, err := p.fillAny(ctx, b, it, bufs)
 	if err != nil {
 		p.leaveFile(b, err)
 		return err
 	}
 	f := b.file
 	b.file = nil
+	if b.offer != nil {
+		b.offer.whole()
+	}
 	if err := p.part.Seal(f, b.name(), it.mtime); err != nil {
 		err = p.disk(err)
 		p.leaveFile(b, err)
 		return err
 	}
-	return p.hand(ctx, ready{item: *it, part: b.name(), big: b, layer: &layer})
+	return p.hand(ctx, ready{item: *it, part: b.name(), big: b, layer: layer})
+}
+
+// fillAny fetches what is missing, of many if there are many, and returns the layer that all of it was verified with.
+func (p *pull) fillAny(ctx context.Context, b *partial, it *item, bufs *[rangeLanes][]byte) (*content.Layer, error) {
+	if err := p.reuse(ctx, b, it); err != nil {
+		return nil, err
+	}
+	if p.swarms(it) {
+		if l, err := p.fillSwarm(ctx, b, it, bufs); l != nil || err != nil {
+			return l, err
+		}
+	} else if err := p.fill(ctx, b, bufs); err != nil {
+		return nil, err
+	}
+	l, err := p.compare(ctx, b)
+	return &l, err
 }
 
 // leaveFile puts a file down that is not whole; the next try picks it up. After trouble with this disk nothing is sure to be on it: a disk says only once
@@ -294,6 +304,7 @@ func (w *pieceWriter) piece(size int) error {
 	w.fill = 0
 	w.p.tally.bytes.Add(int64(size))
 	w.p.tally.fetched.Add(int64(size))
+	w.p.tally.from(w.p.job.Request.Source, int64(size))
 	w.p.owed.Add(-int64(size))
 	w.sync.wrote(int64(size))
 	return nil
@@ -334,48 +345,4 @@ func (p *pull) compare(ctx context.Context, b *partial) (content.Layer, error) {
 		return l, errBad
 	}
 	return l, nil
-}
-
-// syncer makes a growing file durable now and then, beside its writers.
-type syncer struct {
-	p *pull
-	b *partial
-
-	mu      sync.Mutex // guards the fields below
-	pending int64
-	last    time.Time
-	running bool
-	err     error
-	wg      sync.WaitGroup
-}
-
-func (p *pull) newSyncer(b *partial) *syncer { return &syncer{p: p, b: b, last: time.Now()} }
-
-func (s *syncer) wrote(n int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.pending += n
-	if s.running || s.pending < syncBytes && time.Since(s.last) < syncTime {
-		return
-	}
-	s.pending, s.running = 0, true
-	s.wg.Go(func() {
-		err := s.b.file.Sync()
-		if err == nil {
-			err = s.p.journal.Sync()
-		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.running, s.last = false, time.Now()
-		if err != nil && s.err == nil {
-			s.err = safefs.DiskError(err)
-		}
-	})
-}
-
-func (s *syncer) wait() error {
-	s.wg.Wait()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.err
 }

@@ -6,7 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"io/fs"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -17,16 +18,18 @@ import (
 
 // The records of the journal. Numbers are varints unless a length is given.
 //
-//	'f' id version[16] size path      a large file is begun
+//	'f' id version[16] size path      a large file is begun, or goes on as another version
 //	'p' id piece value[32]            a piece of it is written
 //	'l' id piece                      a piece was wrong after all
 //	'd' id                            the file is published or thrown away
+//	's' id remembered                 what lets the file go on without its source
 //	'k' key[8]...                     files that this job has published
 const (
 	recFile  = 'f'
 	recPiece = 'p'
 	recLost  = 'l'
 	recDone  = 'd'
+	recSwarm = 's'
 	recKeys  = 'k'
 )
 
@@ -39,10 +42,14 @@ type partial struct {
 	src     share.Path
 	size    int64
 	version share.Version
-	file    *os.File // nil while nobody works on it
-	owed    int64    // guarded by partials.mu: of size, what owe has counted
-	busy    bool     // guarded by partials.mu: somebody works on it, or it waits for its name
-	trusted bool     // every value was computed by this process, from what it wrote or read back, and nothing was said to have been lost since
+	file    *safefs.PartFile // nil while nobody works on it
+	owed    int64            // guarded by partials.mu: of size, what owe has counted
+	swarm   []byte           // body of the last record 's'; nil if there is none
+	offer   *offer           // what is given on of it; nil if nothing is
+	busy    bool             // guarded by partials.mu: somebody works on it, or it waits for its name
+	loose   int64            // of its bytes, what no sync was begun for when all was there
+	revised bool             // its pieces may be those of an older version
+	trusted bool             // every value was computed by this process, from what it wrote or read back, and nothing was said to have been lost since
 
 	mu   sync.Mutex // guards the fields below
 	cvs  []content.Hash
@@ -82,6 +89,7 @@ func (s *partials) load(part *safefs.Part) (*safefs.Journal, error) {
 	keep := map[string]bool{"journal": true}
 	for _, b := range s.byPath {
 		keep[b.name()] = true
+		keep[b.layerName()] = b.swarm != nil
 	}
 	if err := part.Sweep(func(name string) bool { return keep[name] }); err != nil {
 		j.Close()
@@ -114,6 +122,8 @@ func (s *partials) replay(ids map[uint64]*partial, rec []byte) {
 		if s.byPath[f.src] == f {
 			delete(s.byPath, f.src)
 		}
+	case kind == recSwarm:
+		f.swarm = slices.Clone(b)
 	case kind == recPiece || kind == recLost:
 		i, n := binary.Uvarint(b)
 		if n <= 0 || i >= uint64(len(f.have)) {
@@ -143,9 +153,12 @@ func (s *partials) replayFile(ids map[uint64]*partial, id uint64, b []byte) {
 	}
 	f.size, f.src = int64(size), path
 	s.next = max(s.next, id)
+	f.blank()
+	if old := ids[id]; old != nil && old.src == path {
+		f.inherit(old.size, old.cvs, old.have)
+	}
 	ids[id] = f
 	s.byPath[path] = f
-	f.blank()
 }
 
 // blank makes the tables of a file that has nothing yet.
@@ -153,16 +166,24 @@ func (b *partial) blank() {
 	b.cvs, b.have = make([]content.Hash, content.Parts(b.size)), make([]bool, content.Parts(b.size))
 }
 
-// take returns the file under way for an item, open, and makes one if there is none of that version. What is there is read back once before it counts.
+// take returns the file under way for an item, open, and makes one if there is none; one of an older version goes on as this one. What is there is read back once before it counts.
 func (s *partials) take(ctx context.Context, part *safefs.Part, j *safefs.Journal, it *item) (*partial, error) {
 	b, busy := s.claim(it.src)
 	if b != nil {
 		if b.version == it.version && b.size == it.size {
 			f, err := part.Open(b.name(), b.size)
+			if errors.Is(err, fs.ErrNotExist) && b.revised {
+				b.trusted = false
+				f, err = part.Resize(b.name(), b.size)
+			}
 			if err == nil {
 				b.file = f
 				return b, b.reread(ctx)
 			}
+		} else if ok, err := s.revise(part, j, b, it); ok {
+			return b, b.reread(ctx)
+		} else if err != nil {
+			return nil, err
 		}
 		if err := s.drop(part, j, b); err != nil {
 			return nil, err
@@ -179,9 +200,7 @@ func (s *partials) take(ctx context.Context, part *safefs.Part, j *safefs.Journa
 	}
 	b.file = f
 	b.blank()
-	rec := append(binary.AppendUvarint([]byte{recFile}, b.id), b.version[:]...)
-	rec = append(binary.AppendUvarint(rec, uint64(b.size)), b.src...)
-	if err := j.Append(rec); err != nil {
+	if err := j.Append(b.record(b.size, b.version)); err != nil {
 		f.Close()
 		return nil, err
 	}
@@ -246,7 +265,10 @@ func (b *partial) reread(ctx context.Context) error {
 			b.close()
 			return fmt.Errorf("read back: %w", err)
 		}
-		b.have[i] = n == len(p) && b.hash(p, i) == b.cvs[i]
+		ok := n == len(p) && b.hash(p, i) == b.cvs[i]
+		b.mu.Lock() // somebody may be looking at the map
+		b.have[i] = ok
+		b.mu.Unlock()
 	}
 	b.trusted = true
 	return nil
@@ -266,13 +288,30 @@ func (b *partial) close() {
 	}
 }
 
+// unoffer ends giving the file on.
+func (b *partial) unoffer() {
+	if b.offer != nil {
+		b.offer.end()
+		b.offer = nil
+	}
+}
+
 // rest closes the file for a while. What cannot be made durable now may be lost by the time somebody goes on, with the disk that it was to be on:
 // then it is read back before it counts.
 func (b *partial) rest() {
+	b.loose = 0
+	b.unoffer()
 	if b.file != nil && b.file.Sync() != nil {
 		b.trusted = false
 	}
 	b.close()
+}
+
+// value is that of a piece that was written.
+func (b *partial) value(i int) content.Hash {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.cvs[i]
 }
 
 // release lets another take the file.
@@ -316,22 +355,26 @@ func (b *partial) has() (n int64) {
 }
 
 // done forgets a file that is published.
-func (s *partials) done(j *safefs.Journal, b *partial) error {
+func (s *partials) done(part *safefs.Part, j *safefs.Journal, b *partial) error {
 	s.mu.Lock()
 	if s.byPath[b.src] == b {
 		delete(s.byPath, b.src)
 	}
 	s.mu.Unlock()
-	return j.Append(binary.AppendUvarint([]byte{recDone}, b.id))
+	if err := j.Append(binary.AppendUvarint([]byte{recDone}, b.id)); err != nil || b.swarm == nil {
+		return err
+	}
+	return part.Remove(b.layerName())
 }
 
 // drop throws a file away.
 func (s *partials) drop(part *safefs.Part, j *safefs.Journal, b *partial) error {
+	b.unoffer()
 	b.close()
 	if err := part.Remove(b.name()); err != nil {
 		return err
 	}
-	return s.done(j, b)
+	return s.done(part, j, b)
 }
 
 // ours reports whether this job has published that version of that file.

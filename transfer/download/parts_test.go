@@ -15,7 +15,7 @@ import (
 
 func TestSpoolKeepsOrderBeyondMemory(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "spool")
-	s := newSpool(func() (*os.File, error) { return os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) })
+	s := newSpool(func() (scratch, error) { return os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) })
 	defer s.discard()
 	const n = 40_000
 	in := func(i int) item {
@@ -104,6 +104,7 @@ func FuzzReplay(f *testing.F) {
 				s.replay(ids, rec)
 			}
 		}
+		s.helpers()
 		for p, part := range s.byPath {
 			if _, err := share.ParsePath(string(p)); err != nil || len(part.have) != len(part.cvs) || len(part.have) != content.Parts(part.size) {
 				t.Errorf("%q: %+v", p, part)

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"time"
 
+	"porchlight/share"
 	"porchlight/share/content"
 	"porchlight/share/safefs"
 	"porchlight/transfer"
@@ -14,7 +15,7 @@ import (
 // A batch is synced and named when it is as large as this, or batchTime old.
 const (
 	batchFiles = 4096
-	batchBytes = 64 << 20
+	batchBytes = 24 << 20
 )
 
 // ready is a whole file that has no name yet.
@@ -32,6 +33,7 @@ func (p *pull) publish(ctx context.Context) error {
 	var timer <-chan time.Time
 	flush := func() error {
 		err := p.nameAll(batch)
+		p.nameless.named(batch)
 		clear(batch)
 		batch, size, timer = batch[:0], 0, nil
 		return err
@@ -156,15 +158,23 @@ func (p *pull) named(r *ready, f *safefs.Folder, final string) error {
 	if r.big == nil {
 		return nil
 	}
-	if err := p.parts.done(p.journal, r.big); err != nil {
+	if err := p.parts.done(p.part, p.journal, r.big); err != nil {
 		return p.disk(err)
 	}
-	if p.cfg.Layers != nil && r.layer != nil {
-		if v, ok := f.Version(final); ok {
-			if err := p.cfg.Layers.PutLayer(v, *r.layer); err != nil {
-				p.log.Debug("layer not kept", "err", err)
-			}
+	if r.layer == nil || p.cfg.Layers == nil && r.big.offer == nil {
+		return nil
+	}
+	v, ok := f.Version(final)
+	if ok && p.cfg.Layers != nil {
+		if err := p.cfg.Layers.PutLayer(v, *r.layer); err != nil {
+			p.log.Debug("layer not kept", "err", err)
 		}
+	}
+	if o := r.big.offer; o != nil && ok {
+		r.big.offer = nil
+		o.named(p.dest.Dir(), share.Path(join(r.dir, final)), v)
+	} else {
+		r.big.unoffer()
 	}
 	return nil
 }

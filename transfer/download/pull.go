@@ -5,17 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"porchlight/discovery"
 	"porchlight/share"
 	"porchlight/share/content"
 	"porchlight/share/safefs"
 	"porchlight/transfer"
+	"porchlight/transfer/swarm"
 )
 
 const (
@@ -37,9 +38,14 @@ type pull struct {
 	job   transfer.Job
 	tally *tally
 	parts *partials
-	src   Source
+	src   Source // nil while it is away and others may have the rest of what was begun
 	names *safefs.Names
 	free  func(*safefs.Dest) (int64, error)
+
+	offers   *offers
+	standing *swarm.Standing
+	pool     chan struct{}
+	self     discovery.DeviceID
 
 	dest    *safefs.Dest
 	part    *safefs.Part
@@ -50,7 +56,12 @@ type pull struct {
 	out          chan ready
 	number       atomic.Uint64 // of part files
 	owed         atomic.Int64  // bytes reserved on the disk and not written yet
+	lying        lying         // what is here already
+	nameless     nameless      // what a crash would lose
+	loose        atomic.Int64  // bytes of large files that were not synced
 	single       bool          // one thing was asked for, so it is what is shown
+
+	late sync.WaitGroup // what need not be waited for before the attempt ends
 
 	mu     sync.Mutex // guards the field below
 	result string
@@ -59,20 +70,26 @@ type pull struct {
 // pull makes one attempt. It returns the path to show, as far as known, and nil only if everything that can be there is.
 func (m *Manager) pull(ctx context.Context, job transfer.Job, parts *partials, t *tally) (string, error) {
 	src, err := m.cfg.Sources.Source(job.Request.Source)
-	if err != nil {
+	if err != nil && (m.cfg.Helpers == nil || job.Bytes == 0) {
 		return "", err
 	}
 	p := &pull{
+		offers: &m.offers, standing: m.standing, pool: m.pool, self: m.self(),
 		cfg: &m.cfg, log: m.cfg.Log, job: job, tally: t, parts: parts, src: src, free: m.free,
 		lanes: make(chan struct{}, rangeLanes), out: make(chan ready, packItems), single: len(job.Request.Paths) == 1, result: job.Result,
 	}
 	if err := p.open(); err != nil {
 		return p.result, err
 	}
-	err = p.run(ctx)
+	if src == nil {
+		err = p.rescue(ctx)
+	} else {
+		err = p.run(ctx)
+	}
 	if err == nil {
 		err = p.disk(p.dest.Settle())
 	}
+	p.late.Wait()
 	p.parts.closeFiles()
 	p.journal.Close()
 	p.part.Close()
@@ -86,13 +103,17 @@ func (m *Manager) pull(ctx context.Context, job transfer.Job, parts *partials, t
 	return p.result, err
 }
 
+// self is the device that pulls.
+func (m *Manager) self() (id discovery.DeviceID) {
+	if m.cfg.Self != nil {
+		id = m.cfg.Self()
+	}
+	return id
+}
+
 // open opens target folder, part folder and journal.
 func (p *pull) open() (err error) {
-	if p.result == "" && p.job.Files == 0 && (p.job.Volume == 0 || safefs.Mounted(p.job.Request.Into[:p.job.Volume])) {
-		p.dest, err = safefs.OpenDest(p.job.Request.Into)
-	} else { // it was there: if it is not now, its drive is away
-		p.dest, err = reopen(p.job)
-	}
+	p.dest, err = openTarget(p.cfg.watch, p.job)
 	if err != nil {
 		return p.disk(err)
 	}
@@ -108,8 +129,8 @@ func (p *pull) open() (err error) {
 		return p.disk(err)
 	}
 	p.owed.Store(p.parts.owe())
-	p.small = newSpool(func() (*os.File, error) { return p.part.Scratch("list-small") })
-	p.large = newSpool(func() (*os.File, error) { return p.part.Scratch("list-large") })
+	p.small = newSpool(func() (scratch, error) { return p.part.Scratch("list-small") })
+	p.large = newSpool(func() (scratch, error) { return p.part.Scratch("list-large") })
 	return nil
 }
 
@@ -209,7 +230,7 @@ func (p *pull) disk(err error) error {
 	case errors.Is(err, safefs.ErrGone):
 		return &halt{state: transfer.Away, trouble: transfer.TargetGone, detail: p.job.Request.Into, err: err}
 	}
-	d, again := reopen(p.job) // a drive that was pulled out fails in many ways
+	d, again := reopen(p.cfg.watch, p.job) // a drive that was pulled out fails in many ways
 	switch {
 	case again == nil:
 		d.Close()

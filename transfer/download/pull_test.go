@@ -25,6 +25,10 @@ func TestMain(m *testing.M) {
 		child(dir)
 		return
 	}
+	if dir := os.Getenv("PORCHLIGHT_CRASH_CHILD"); dir != "" {
+		crashChild(dir)
+		return
+	}
 	goleak.VerifyTestMain(m)
 }
 

@@ -192,17 +192,26 @@ func (p *pull) packed(ctx context.Context, it *item, h client.Packed, body io.Re
 	if content.Sum(data) != h.Root {
 		return errBad
 	}
+	if err := p.nameless.add(ctx, it.size); err != nil {
+		return err
+	}
 	name := "s" + strconv.FormatUint(p.number.Add(1), 36)
 	if err := p.part.Put(name, data, it.mtime); err != nil {
 		return p.disk(err)
 	}
 	p.tally.bytes.Add(it.size)
 	p.tally.fetched.Add(it.size)
+	p.tally.from(p.job.Request.Source, it.size)
 	return p.hand(ctx, ready{part: name, item: *it})
 }
 
 // hand gives a whole file to the publisher.
 func (p *pull) hand(ctx context.Context, r ready) error {
+	if r.big != nil {
+		if err := p.nameless.add(ctx, r.loose()); err != nil {
+			return err
+		}
+	}
 	select {
 	case p.out <- r:
 		return nil

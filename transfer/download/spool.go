@@ -3,7 +3,7 @@ package download
 import (
 	"encoding/binary"
 	"fmt"
-	"os"
+	"io"
 	"sync"
 	"time"
 
@@ -20,6 +20,8 @@ type item struct {
 	mtime   time.Time
 	version share.Version
 	look    bool // something with that name may be there already
+
+	former string // what has the name it was to have; not kept
 }
 
 func (it *item) entry() share.Entry {
@@ -83,20 +85,27 @@ const spoolChunk = 256 << 10
 
 // spool is a queue of items without a bound: what does not fit in memory lies in a scratch file. Safe for concurrent use.
 type spool struct {
-	make func() (*os.File, error) // the scratch file
+	make func() (scratch, error) // the scratch file
 
 	mu     sync.Mutex // guards the fields below
 	head   []byte     // read from here
 	tail   []byte     // written to here
-	file   *os.File   // between the two
+	file   scratch    // between the two
 	chunks []int      // lengths of what lies there
 	r, w   int64      // offsets in it
 	closed bool
 	wake   chan struct{} // closed, and replaced, when there is something new
 }
 
-func newSpool(scratch func() (*os.File, error)) *spool {
-	return &spool{make: scratch, wake: make(chan struct{})}
+// scratch is what lies on the disk of a spool.
+type scratch interface {
+	io.ReaderAt
+	io.WriterAt
+	io.Closer
+}
+
+func newSpool(file func() (scratch, error)) *spool {
+	return &spool{make: file, wake: make(chan struct{})}
 }
 
 // push adds an item at the end.

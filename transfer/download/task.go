@@ -3,10 +3,12 @@ package download
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"porchlight/discovery"
 	"porchlight/share"
 	"porchlight/transfer"
 )
@@ -19,8 +21,9 @@ type task struct {
 	tally     *tally             // of the attempt
 	parts     *partials          // large files under way; pieces once verified need not be read again by the next attempt
 	forgotten bool
-	fails     int // attempts in a row that brought nothing
-	turn      int // counts waits, so that an old one does not speak for a new one
+	fails     int       // attempts in a row that brought nothing
+	began     time.Time // of the attempt
+	turn      int       // counts waits, so that an old one does not speak for a new one
 
 	rate    [rateSpan]sample // the last samples, in turn
 	sampled int
@@ -32,14 +35,15 @@ const rateSpan = 12
 type sample struct {
 	at      time.Time
 	fetched int64
+	sources []transfer.SourceRate
 }
 
 func newTask(j transfer.Job) *task { return &task{job: j, parts: newPartials()} }
 
 // begin enters an attempt.
 func (t *task) begin(stop context.CancelFunc) {
-	t.stop, t.wanted = stop, ""
-	t.tally = &tally{}
+	t.stop, t.wanted, t.began = stop, "", time.Now()
+	t.tally = &tally{sources: slices.Clone(t.job.Sources)}
 	t.sampled = 0
 	t.job.State, t.job.Trouble, t.job.Detail, t.job.Rate = transfer.Running, transfer.NoTrouble, "", 0
 }
@@ -48,6 +52,9 @@ func (t *task) begin(stop context.CancelFunc) {
 func (t *task) end(result string, err error, stopped bool) *halt {
 	t.stop = nil
 	t.job.Rate = 0
+	t.tally.rates(&t.job, nil, 0)
+	t.job.Took += time.Since(t.began)
+	t.job.Fetched += t.tally.fetched.Load()
 	if t.tally.fetched.Load() > 0 {
 		t.fails = 0
 	}
@@ -95,17 +102,21 @@ func (t *task) end(result string, err error, stopped bool) *halt {
 func (t *task) measure(now time.Time) bool {
 	before := t.job
 	t.tally.merge(&t.job)
-	s := sample{now, t.tally.fetched.Load()}
+	s := sample{at: now, fetched: t.tally.fetched.Load()}
 	oldest := t.rate[t.sampled%rateSpan]
 	if t.sampled < rateSpan {
 		oldest = t.rate[0]
 	}
-	t.rate[t.sampled%rateSpan] = s
 	if t.sampled > 0 {
 		if dt := now.Sub(oldest.at).Seconds(); dt > 0 {
 			t.job.Rate = int64(float64(s.fetched-oldest.fetched) / dt)
+			t.tally.rates(&t.job, oldest.sources, dt)
 		}
+	} else {
+		t.tally.rates(&t.job, nil, 0)
 	}
+	s.sources = t.job.Sources
+	t.rate[t.sampled%rateSpan] = s
 	t.sampled++
 	a, b := before, t.job
 	return a.Bytes != b.Bytes || a.Total != b.Total || a.Rate != b.Rate || a.Files != b.Files || a.Done != b.Done || a.Listed != b.Listed ||
@@ -119,8 +130,46 @@ type tally struct {
 	adapted                      atomic.Int64
 	listed                       atomic.Bool
 
-	mu       sync.Mutex         // guards the field below
+	mu       sync.Mutex         // guards the fields below
 	problems []transfer.Problem // never written again once it is longer
+	sources  []transfer.SourceRate
+}
+
+// maxSources bounds how many sources of one job are told apart.
+const maxSources = 64
+
+// from counts bytes that a device gave.
+func (c *tally) from(id discovery.DeviceID, n int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range c.sources {
+		if c.sources[i].Device == id {
+			c.sources[i].Bytes += n
+			return
+		}
+	}
+	if len(c.sources) < maxSources {
+		c.sources = append(c.sources, transfer.SourceRate{Device: id, Bytes: n})
+	}
+}
+
+// rates brings the sources of a job up to date; was is what they had given some seconds ago.
+func (c *tally) rates(j *transfer.Job, was []transfer.SourceRate, seconds float64) {
+	c.mu.Lock()
+	now := slices.Clone(c.sources)
+	c.mu.Unlock()
+	for i := range now {
+		s := &now[i]
+		s.Rate = 0
+		var before int64
+		if i < len(was) { // sources are only added
+			before = was[i].Bytes
+		}
+		if seconds > 0 {
+			s.Rate = int64(float64(s.Bytes-before) / seconds)
+		}
+	}
+	j.Sources = now
 }
 
 // problem notes what a person should know about one file.

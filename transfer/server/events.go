@@ -3,8 +3,10 @@ package server
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -66,15 +68,53 @@ func (s *Server) DirChanged(dir string) {
 	for k, l := range s.hub.watchers {
 		if l.dir == dir {
 			devs := map[discovery.DeviceID]bool{}
-			for d := range l.devs {
-				devs[d] = true
-			}
+			maps.Copy(devs, l.devs)
 			hints = append(hints, hint{k, devs})
 		}
 	}
 	s.hub.mu.Unlock()
 	for _, h := range hints {
+		maps.DeleteFunc(h.devs, func(d discovery.DeviceID, _ bool) bool { return !s.maySee(d, h.key.share) }) // without the lock: a disk may take its time
 		s.tell(wire.Event{Kind: wire.EventDir, Share: h.key.share[:], Path: string(h.key.path)}, func(d discovery.DeviceID) bool { return h.devs[d] })
+	}
+}
+
+// maySee reports whether a share is there for a device now.
+func (s *Server) maySee(dev discovery.DeviceID, id share.ID) bool {
+	_, err := s.cfg.Shares.Tree(dev, id)
+	return err == nil
+}
+
+// Recheck ends the looks of devices at folders of shares that are not there for them any more. It is called after a change of
+// rights; whether an event is told is asked anew each time in any case.
+func (s *Server) Recheck() {
+	s.looking.Lock()
+	defer s.looking.Unlock()
+	looks := map[dirKey][]discovery.DeviceID{}
+	s.hub.mu.Lock()
+	for k, l := range s.hub.watchers {
+		looks[k] = slices.Collect(maps.Keys(l.devs))
+	}
+	s.hub.mu.Unlock()
+	var remove []string
+	for k, devs := range looks {
+		devs = slices.DeleteFunc(devs, func(d discovery.DeviceID) bool { return s.maySee(d, k.share) })
+		s.hub.mu.Lock()
+		l := s.hub.watchers[k]
+		for _, d := range devs {
+			delete(l.devs, d)
+		}
+		if len(l.devs) == 0 {
+			delete(s.hub.watchers, k)
+			remove = append(remove, l.dir)
+		}
+		s.hub.mu.Unlock()
+	}
+	for _, dir := range remove {
+		if s.cfg.Watcher == nil {
+			break
+		}
+		s.cfg.Watcher.Remove(dir)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"porchlight/discovery"
 	"porchlight/discovery/canon"
@@ -130,8 +131,11 @@ func (s *Server) file(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", wire.TypeBytes)
 	w.Header().Set("Content-Length", strconv.FormatInt(rg.Len, 10))
 	w.Header().Set("ETag", `"`+e.Version.String()+`"`)
+	if advice := s.crowds.advise(e.Version, link.SessionOf(r.Context()).ID, time.Now()); advice != "" {
+		w.Header().Set(wire.HeaderAdvice, advice)
+	}
 	w.WriteHeader(http.StatusPartialContent)
-	if err := s.copyRange(r.Context(), w, f, rg); err != nil {
+	if err := s.copyRange(r.Context(), s.paced(w, r), f, rg); err != nil {
 		s.cfg.Log.Debug("file broke off", "err", err)
 		panic(http.ErrAbortHandler) // the status is out: a cut connection is the only honest answer
 	}
@@ -157,6 +161,9 @@ func (s *Server) copyRange(ctx context.Context, w http.ResponseWriter, f *safefs
 		}
 		if _, err := (deadlined{w}).Write(p); err != nil {
 			return err
+		}
+		if e := f.Entry(); n == content.PieceSize || off%content.PieceSize == 0 && off+n == e.Size {
+			s.crowds.gave(e.Version, int(off/content.PieceSize), time.Now())
 		}
 		off += n
 	}
@@ -256,7 +263,7 @@ func (s *Server) pack(w http.ResponseWriter, r *http.Request) {
 	defer s.buffers.Put(buf)
 	files := tree.Batch()
 	defer files.Close()
-	seq := s.sequence(w, 64<<10)
+	seq := s.sequence(s.paced(w, r), 64<<10)
 	for i, it := range items {
 		err := r.Context().Err()
 		if err == nil {

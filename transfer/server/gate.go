@@ -32,6 +32,9 @@ func (s *Server) gate(mux *http.ServeMux) http.Handler {
 		if sess == nil {
 			panic(http.ErrAbortHandler) // not over a link: nobody is there to answer
 		}
+		if s.cfg.Blocked != nil && s.cfg.Blocked(sess.ID) {
+			panic(http.ErrAbortHandler) // closes the connection: to who is blocked nobody is here
+		}
 		sess.Request()
 		extend(w) // net/http keeps the deadline of the answer before
 		if !wellFormed(r) {
@@ -174,6 +177,9 @@ func (s *Server) beginList(id discovery.DeviceID) (done func(), ok bool) {
 	}, true
 }
 
+// sendsAgain is when a device should come again that has as many answers under way as it may: one of them ends soon.
+const sendsAgain = 100 * time.Millisecond
+
 // beginSend waits for a turn to send bytes of files, and for memory to do it: few for one device, so that nobody takes
 // all; done ends it.
 func (s *Server) beginSend(r *http.Request, cost int64) (done func(), err error) {
@@ -181,7 +187,7 @@ func (s *Server) beginSend(r *http.Request, cost int64) (done func(), err error)
 	d := s.devices[link.SessionOf(r.Context()).ID]
 	if d == nil || d.sending >= wire.MaxDeviceSends {
 		s.mu.Unlock()
-		return nil, transfer.ErrBusy
+		return nil, &transfer.Busy{Retry: sendsAgain}
 	}
 	d.sending++
 	s.mu.Unlock()

@@ -2,6 +2,7 @@
 //
 // Every request passes one gate (gate.go): the device that the connection proved, whether it said hello, how much it asks.
 // What a device may see is asked of Config.Tree and Config.Offers for every single request; "no right" and "not there" look the same.
+// Who pulls the same large file at once is told of each other (crowd.go), and content of others is given on to holders of a ticket (swarm.go).
 package server
 
 import (
@@ -20,6 +21,7 @@ import (
 	"porchlight/share/safefs"
 	"porchlight/transfer"
 	"porchlight/transfer/link"
+	"porchlight/transfer/pace"
 	"porchlight/transfer/wire"
 )
 
@@ -45,13 +47,17 @@ type Watcher interface {
 	Remove(dir string)
 }
 
-// Config says what a server works with. All fields but Log, Checkup and Watcher are needed.
+// Config says what a server works with. All fields but Log, Blocked, Checkup and Watcher are needed.
 type Config struct {
 	Hello      func() wire.Hello
+	Blocked    func(discovery.DeviceID) bool // who is not spoken with at all; nobody if nil
 	Shares     Shares
 	Neighbours Neighbours
 	Watcher    Watcher // nobody hears of changes if nil
 	Layers     *content.Cache
+	Uploads    *pace.Limit // of the bytes of files that leave; none if nil
+	Holdings   Holdings    // nothing of others is given on if nil
+	Signer     wire.Signer // this device's key; nobody is sent to others for a file if nil
 	// Checkup says what is known of a device that asks; it may take seconds. Nobody is told anything if nil.
 	Checkup func(ctx context.Context, dev discovery.DeviceID) wire.Checkup
 	Log     *slog.Logger
@@ -62,6 +68,8 @@ type Server struct {
 	cfg     Config
 	hub     hub
 	hashing *hashing
+	crowds  crowds
+	surveys surveys
 	buffers sync.Pool // *[]byte of content.PieceSize
 	sends   chan struct{}
 	reads   chan struct{}
@@ -83,6 +91,7 @@ func New(cfg Config) *Server {
 	}
 	s := &Server{cfg: cfg, devices: map[discovery.DeviceID]*device{}, hashing: newHashing(cfg.Layers), sends: make(chan struct{}, wire.MaxSends),
 		reads: make(chan struct{}, wire.MaxReads), memory: newBudget(wire.MaxBuffers), lists: newBudget(wire.MaxListBuffers)}
+	s.crowds.files, s.surveys.shares = map[share.Version]*crowd{}, map[share.ID]*survey{}
 	s.hub.watchers = map[dirKey]*looked{}
 	s.hub.readers = map[*reader]bool{}
 	s.buffers.New = func() any { b := make([]byte, content.PieceSize); return &b }
@@ -136,6 +145,10 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET "+wire.RouteShare+"{share}"+wire.RouteFile, s.file)
 	mux.HandleFunc("POST "+wire.RouteShare+"{share}"+wire.RoutePack, s.pack)
 	mux.HandleFunc("GET "+wire.RouteShare+"{share}"+wire.RouteLayer, s.layer)
+	mux.HandleFunc("POST "+wire.RouteShare+"{share}"+wire.RouteSwarm, s.swarm)
+	mux.HandleFunc("POST "+wire.RouteFind, s.find)
+	mux.HandleFunc("GET "+wire.RouteContent+"{root}"+wire.RouteHave, s.have)
+	mux.HandleFunc("GET "+wire.RouteContent+"{root}", s.content)
 	return s.gate(mux)
 }
 
@@ -240,7 +253,12 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, v any) {
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	kind, status := wire.KindOf(err)
 	s.cfg.Log.Debug("refused", "route", r.URL.Path, "kind", kind, "err", err)
-	b, merr := canon.Marshal(wire.ErrorBody{Kind: kind})
+	body := wire.ErrorBody{Kind: kind}
+	var busy *transfer.Busy
+	if errors.As(err, &busy) {
+		body.Retry = busy.Retry.Milliseconds()
+	}
+	b, merr := canon.Marshal(body)
 	if merr != nil {
 		panic(http.ErrAbortHandler)
 	}
@@ -267,7 +285,7 @@ func kindOf(err error) error {
 		return transfer.ErrChanged
 	case errors.Is(err, safefs.ErrGone), errors.Is(err, share.ErrPath):
 		return transfer.ErrGone
-	case errors.Is(err, transfer.ErrGone), errors.Is(err, transfer.ErrLimit), errors.Is(err, transfer.ErrBusy), errors.Is(err, transfer.ErrProtocol):
+	case errors.Is(err, transfer.ErrGone), errors.Is(err, transfer.ErrLimit), errors.Is(err, transfer.ErrBusy), errors.Is(err, transfer.ErrProtocol), errors.Is(err, transfer.ErrUnsupported):
 		return err
 	}
 	return errors.Join(transfer.ErrBroken, err)

@@ -25,6 +25,13 @@ func (p *Plan) Moved(id uint64, n int64, now time.Time) {
 	}
 }
 
+// Began says that a request had to wait here, and is on its way only now: call it while it waits, and when it goes.
+func (p *Plan) Began(id uint64, now time.Time) {
+	if a := p.find(id); a != nil {
+		a.began, a.last = now, now
+	}
+}
+
 // Whole says that the next piece of a request is in memory, and answers whether to verify it; if not, it is there or being verified already, and can be forgotten.
 // Good, Bad or End must follow before Whole is called again for this request; Moved may come between them.
 func (p *Plan) Whole(id uint64) (piece int, verify bool) {

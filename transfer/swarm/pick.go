@@ -90,7 +90,11 @@ func (p *Plan) rateOf(q *peer) float64 {
 func (p *Plan) choose(q *peer, now time.Time) (Run, bool) {
 	most := p.runLength(q)
 	if p.alone() {
-		i := p.rack.all.first(q.have, 0)
+		from := 0
+		if p.careful == Singly { // others may ask for their first just now
+			from = p.draw.below(p.n)
+		}
+		i := p.rack.all.first(q.have, from)
 		return p.extend(q, i, most, nil)
 	}
 	if q.origin {
@@ -166,8 +170,13 @@ func (p *Plan) runLength(q *peer) int {
 	span, most := swarmSpan, p.cfg.Lanes
 	if p.alone() {
 		span, most = soleSpan, p.sole.lanes
-		if q.rate == 0 {
+		switch {
+		case p.careful == Singly:
+			return 1
+		case q.rate == 0:
 			return soleFirst
+		case p.careful == Shortly:
+			span = swarmSpan
 		}
 	} else if q.rate == 0 {
 		return 1

@@ -48,6 +48,7 @@ type Plan struct {
 	count   uint64  // requests made
 	typical float64 // rate of a request to anybody, smoothed
 	sole    climb
+	careful Care
 	moved   time.Time // bytes came from anybody
 	sum     Progress
 }
@@ -131,6 +132,23 @@ func (p *Plan) finish(i int) {
 	p.state[i] = done
 	p.sum.Done++
 	p.sum.Bytes += p.length(i)
+}
+
+// Careful says how large requests to an only source may be from now on.
+func (p *Plan) Careful(c Care) { p.careful = c }
+
+// Lost says that a piece that was there is not right after all, and is wanted again.
+func (p *Plan) Lost(piece int) {
+	if !p.Has(piece) {
+		return
+	}
+	p.sum.Done--
+	p.sum.Bytes -= p.length(piece)
+	if p.carriers[piece] > 0 { // somebody is still to bring it
+		p.state[piece] = flying
+		return
+	}
+	p.rerack(Run{piece, piece + 1})
 }
 
 // Join adds a peer; it is known to have nothing until Have or Map say so, but an origin has everything. It answers whether the peer may be asked at all:

@@ -2,7 +2,11 @@ package swarm
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"porchlight/discovery"
@@ -22,6 +26,55 @@ type Advice struct {
 	Open  bool  // then anything: every piece was given to somebody. While it is false, the rest is on its way to others
 	Alone bool  // nobody else takes this content: no need to care for others
 }
+
+// String writes advice as it travels: "12-16,40-44;open;alone", or ";" when there is nothing to ask for now.
+func (a Advice) String() string {
+	var b []byte
+	for i, r := range a.Runs {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendInt(b, int64(r.From), 10)
+		b = strconv.AppendInt(append(b, '-'), int64(r.To), 10)
+	}
+	if a.Open {
+		b = append(b, ";open"...)
+	}
+	if a.Alone {
+		b = append(b, ";alone"...)
+	}
+	if len(b) == 0 {
+		return ";"
+	}
+	return string(b)
+}
+
+// ParseAdvice reads what String wrote; other words are passed over, and runs beyond those that a Plan keeps. ErrAdvice for anything else.
+func ParseAdvice(text string) (a Advice, err error) {
+	runs, words, _ := strings.Cut(text, ";")
+	for word := range strings.SplitSeq(words, ";") {
+		a.Open = a.Open || word == "open"
+		a.Alone = a.Alone || word == "alone"
+	}
+	if runs == "" {
+		return a, nil
+	}
+	for run := range strings.SplitSeq(runs, ",") {
+		from, to, ok := strings.Cut(run, "-")
+		f, err1 := strconv.ParseUint(from, 10, 31)
+		t, err2 := strconv.ParseUint(to, 10, 31)
+		if !ok || err1 != nil || err2 != nil || f >= t {
+			return Advice{}, fmt.Errorf("%w: run %q", ErrAdvice, run)
+		}
+		if len(a.Runs) < adviceMost {
+			a.Runs = append(a.Runs, Run{int(f), int(t)})
+		}
+	}
+	return a, nil
+}
+
+// ErrAdvice says that a text is no advice.
+var ErrAdvice = errors.New("not advice")
 
 // Seed is what a serving device remembers of one content: who takes it, how often each piece went out, and what was advised to whom.
 // With its advice the origin gives each piece to some receiver before it gives any piece to two. Not safe for concurrent use.

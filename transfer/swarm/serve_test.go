@@ -3,6 +3,7 @@ package swarm
 import (
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -285,5 +286,83 @@ func TestNeighbors(t *testing.T) {
 		if far > 5 || oneWay > 0 {
 			t.Errorf("%d receivers: %d steps to the farthest, %d know one who does not know them", n, far, oneWay)
 		}
+	}
+}
+
+func TestAdviceTravels(t *testing.T) {
+	for _, tt := range []struct {
+		text string
+		want Advice
+	}{
+		{"12-16,40-44;open", Advice{Runs: []Run{{12, 16}, {40, 44}}, Open: true}},
+		{";open;alone", Advice{Open: true, Alone: true}},
+		{"0-1", Advice{Runs: []Run{{0, 1}}}},
+		{";", Advice{}},
+	} {
+		got, err := ParseAdvice(tt.text)
+		if err != nil || !slices.Equal(got.Runs, tt.want.Runs) || got.Open != tt.want.Open || got.Alone != tt.want.Alone {
+			t.Errorf("%q: %+v, %v", tt.text, got, err)
+		}
+		if text := tt.want.String(); text != tt.text {
+			t.Errorf("%+v is written %q, want %q", tt.want, text, tt.text)
+		}
+	}
+	if a, err := ParseAdvice("1-2;later;open"); err != nil || !a.Open || len(a.Runs) != 1 {
+		t.Errorf("with a word of tomorrow: %+v, %v", a, err)
+	}
+	if a, err := ParseAdvice(strings.Repeat("1-2,", 100) + "1-2"); err != nil || len(a.Runs) != adviceMost {
+		t.Errorf("%d runs, %v", len(a.Runs), err)
+	}
+	for _, text := range []string{"1", "1-", "-1", "2-1", "1-1", "a-b", "1-2,", "1-99999999999", "+1-2", " 1-2", "0x1-2"} {
+		if a, err := ParseAdvice(text); err == nil {
+			t.Errorf("%q is %+v", text, a)
+		}
+	}
+}
+
+// TestLost: a piece that turns out to be wrong is wanted again, from whoever has it.
+func TestLost(t *testing.T) {
+	p := newPlan(4)
+	p.Join(dev(1), true, t0)
+	for range 4 {
+		p.Mark(p.sum.Done)
+	}
+	p.Lost(2)
+	p.Lost(2)
+	if err := p.audit(); err != nil || p.Done() || p.Has(2) {
+		t.Fatalf("done %v, %v", p.Done(), err)
+	}
+	if a := mustNext(t, p, t0); a.Run != (Run{2, 3}) {
+		t.Errorf("asks for %v", a.Run)
+	}
+	p = newPlan(4)
+	p.Join(dev(1), true, t0)
+	a := mustNext(t, p, t0)
+	i, _ := p.Whole(a.ID)
+	p.Good(a.ID)
+	p.Lost(i)
+	p.End(a.ID, Served, 0, t0)
+	if err := p.audit(); err != nil || p.Has(i) {
+		t.Error(err)
+	}
+}
+
+// TestCareful: while nobody knows whether others pull too, little is asked for at a time, and waiting here is nobody's fault.
+func TestCareful(t *testing.T) {
+	p := newPlan(64)
+	p.Join(dev(1), true, t0)
+	p.Careful(Singly)
+	a := mustNext(t, p, t0)
+	if a.To-a.From != 1 {
+		t.Errorf("asks for %v", a.Run)
+	}
+	late := t0.Add(soleStall - time.Second)
+	p.Began(a.ID, late)
+	if ids := p.Overdue(late.Add(2*time.Second), nil); ids != nil {
+		t.Error("a request that waited here is broken off")
+	}
+	p.Careful(Freely)
+	if a := mustNext(t, p, late); a.To-a.From != soleFirst {
+		t.Errorf("asks for %v", a.Run)
 	}
 }

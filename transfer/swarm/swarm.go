@@ -89,6 +89,17 @@ type Config struct {
 // Run is a run of pieces [From, To).
 type Run struct{ From, To int }
 
+// Care says how much to ask of an only source at a time. While it is not known whether others take the content as well, what is asked for now may be what
+// they ask for too, and had better be little.
+type Care uint8
+
+// The degrees of care.
+const (
+	Freely  Care = iota // about a second of data
+	Shortly             // as much as of one of many
+	Singly              // piece by piece, from places drawn by lot
+)
+
 // Ask is one request: some pieces of one peer, in order.
 type Ask struct {
 	ID   uint64 // names the request to the Plan; never 0, never used twice

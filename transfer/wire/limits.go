@@ -108,6 +108,31 @@ const (
 	NamesBurst      = 10
 )
 
+// Limits of content that more than one device gives.
+const (
+	SwarmSize       = 16 << 20         // bytes; smaller files are not worth a signature
+	SwarmTime       = 15 * time.Second // a device that has not asked for so long pulls no more
+	OfferTime       = 10 * time.Minute // a device that has everything gives it on for so long after it was last asked
+	MaxOffers       = 64               // contents given on at a time
+	MaxSwarm        = 64               // devices that pull one file and are told of one another
+	MaxSwarmed      = 256              // files that a server counts the pullers of
+	MaxSigned       = 8 << 10          // bytes of a manifest or ticket: a path has up to 4 KiB
+	MaxTicketHeader = 1 << 10          // bytes of HeaderTicket
+	MaxAdvice       = 512              // bytes of HeaderAdvice, and of the advice in an answer
+	TicketTime      = 24 * time.Hour   // for which a ticket is made
+	TicketSlack     = time.Hour        // by which the clocks of two devices may differ
+	MaxSwarmAsk     = 192 << 10        // bytes: 1.25 TiB have 160 KiB of bits
+	MaxSwarmAnswer  = 32 << 10         // bytes
+	MaxHaveAnswer   = 256 << 10        // bytes
+	HaveTime        = 2 * time.Second  // a question for news is answered by then, whether there is any or not
+	HaveEvery       = 100 * time.Millisecond
+	ContentPieces   = 16              // in one request for content
+	MaxRetry        = time.Minute     // for which a busy device sends others away
+	MaxFind         = 32              // sizes asked for at a time
+	MaxFound        = 4               // files told of each
+	FindTime        = 2 * time.Second // looking for files takes no longer; what is not known by then is told the next time
+)
+
 // Checkups: one device may have this one dial it.
 const (
 	CheckupAgain = 3 * time.Second // between two dials because one device asks

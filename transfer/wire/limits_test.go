@@ -81,6 +81,14 @@ func limitRows() []string {
 		row("beat, suspect, offline", "%s, %s, %s", seconds(Beat), seconds(SuspectAfter), seconds(OfflineAfter)),
 		row("idle connections", "closed by the client after %s, by the server after %s", seconds(ClientIdle), seconds(ServerIdle)),
 		row("events acted on", "%d a second after a burst of %d, new names one in %s after a burst of %d; what comes faster waits", EventsPerSecond, EventsBurst, seconds(NamesEvery), NamesBurst),
+		row("files of many sources", "%s and more; %d receivers of one told of one another, %d files; who is silent for %s pulls no more; who has all is told of for %s and gives %d contents on",
+			size(SwarmSize), MaxSwarm, MaxSwarmed, seconds(SwarmTime), seconds(OfferTime), MaxOffers),
+		row("swarm: question, answer, advice", "%s, %s, %s; the answer within %s", size(MaxSwarmAsk), size(MaxSwarmAnswer), size(MaxAdvice), seconds(HaveTime)),
+		row("have: answer", "%s within %s; not sooner than %s after a question for more", size(MaxHaveAnswer), seconds(HaveTime), seconds(HaveEvery)),
+		row("manifest or ticket, its header", "%s, %s; tickets for %s, and %s for clocks that differ", size(MaxSigned), size(MaxTicketHeader), seconds(TicketTime), seconds(TicketSlack)),
+		row("content: one request", "%d pieces", ContentPieces),
+		row("find: sizes, files of each", "%d, %d; %s", MaxFind, MaxFound, seconds(FindTime)),
+		row("`busy`: come again", "after at most %s", seconds(MaxRetry)),
 		row("error body, text", "%s, %s", size(MaxErrorBody), size(MaxErrorText)),
 	}
 }

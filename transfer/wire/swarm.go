@@ -20,39 +20,24 @@ const (
 	RouteHave    = "/have"
 )
 
-// HeaderTicket carries a ticket (Signed.Header).
-const HeaderTicket = "Porchlight-Ticket"
-
-// Limits of content that more than one device gives.
+// Headers of content that more than one device gives: HeaderTicket of requests (Signed.Header), HeaderAdvice of answers with
+// bytes of a file, to a device that pulls it among others.
 const (
-	SwarmSize       = 16 << 20         // bytes; smaller files are not worth a signature
-	SwarmTime       = 15 * time.Second // a device that has not asked for so long pulls no more
-	MaxSwarm        = 64               // devices that pull one file and are told of one another
-	MaxSwarmed      = 256              // files that a server counts the pullers of
-	MaxSigned       = 8 << 10          // bytes of a manifest or ticket: a path has up to 4 KiB
-	MaxTicketHeader = 1 << 10          // bytes of HeaderTicket
-	TicketTime      = 24 * time.Hour   // for which a ticket is made
-	TicketSlack     = time.Hour        // by which the clocks of two devices may differ
-	MaxSwarmAnswer  = 32 << 10         // bytes
-	MaxHaveAnswer   = 256 << 10        // bytes: 1.25 TiB have 160 KiB of bits
-	HaveTime        = 2 * time.Second  // a question for more pieces is answered by then
-	HaveEvery       = 100 * time.Millisecond
-	ContentPieces   = 16              // in one request for content
-	MaxFind         = 32              // sizes asked for at a time
-	MaxFound        = 4               // files told of each
-	FindTime        = 2 * time.Second // looking for files takes no longer; what is not known by then is told the next time
+	HeaderTicket = "Porchlight-Ticket"
+	HeaderAdvice = "Porchlight-Advice"
 )
 
-// SwarmAsk tells the owner of a file that its asker pulls it, and how many pieces it has.
+// SwarmAsk tells the owner of a file that its asker pulls it, and which pieces it has: piece i in bit 0x80>>(i&7) of byte i>>3.
+// With Wait the answer comes when there is something new.
 type SwarmAsk struct {
-	Have uint `cbor:"have"`
+	Bits []byte `cbor:"bits"`
+	Wait bool   `cbor:"wait,omitempty"`
 }
 
-// SwarmAnswer tells who else pulls it. All but Others is missing while nobody does.
+// SwarmAnswer tells who else pulls it. All but Others is missing while nobody does; Manifest and Ticket come when the content is known.
 type SwarmAnswer struct {
 	Others   uint     `cbor:"others"`
-	Turn     uint     `cbor:"turn,omitempty"` // the asker's place among Of, by arrival, from 0
-	Of       uint     `cbor:"of,omitempty"`
+	Advice   string   `cbor:"advice,omitempty"`
 	Manifest *Signed  `cbor:"manifest,omitempty"`
 	Ticket   *Signed  `cbor:"ticket,omitempty"`
 	Peers    [][]byte `cbor:"peers,omitempty"` // device IDs, at most MaxSwarm
@@ -61,9 +46,11 @@ type SwarmAnswer struct {
 // Swarm is a checked SwarmAnswer.
 type Swarm struct {
 	Others           int
-	Turn, Of         int
+	Advice           string
+	Known            bool   // the content is known, and the rest is set
 	Manifest, Ticket Signed // as they came, for passing on
 	Stated           Manifest
+	Until            time.Time // of the ticket
 	Peers            []discovery.DeviceID
 }
 
@@ -72,8 +59,12 @@ func (a SwarmAnswer) Check(origin, holder discovery.DeviceID, id share.ID, path 
 	if a.Others == 0 {
 		return Swarm{}, nil
 	}
-	if a.Others > MaxSwarm || a.Of > MaxSwarm+1 || a.Turn >= a.Of || a.Manifest == nil || a.Ticket == nil {
+	s := Swarm{Others: int(a.Others), Advice: a.Advice}
+	if a.Others > MaxSwarm || len(a.Advice) > MaxAdvice || (a.Manifest == nil) != (a.Ticket == nil) {
 		return Swarm{}, transfer.ErrProtocol
+	}
+	if a.Manifest == nil {
+		return s, nil
 	}
 	m, err := OpenManifest(*a.Manifest)
 	if err != nil {
@@ -86,14 +77,14 @@ func (a SwarmAnswer) Check(origin, holder discovery.DeviceID, id share.ID, path 
 	if m.Origin != origin || m.Share != id || m.Path != path || m.Size != size || !t.Allows(holder, origin, m.Root, now) {
 		return Swarm{}, transfer.ErrProtocol
 	}
-	peers, err := devices(a.Peers)
-	if err != nil {
+	if s.Peers, err = devices(a.Peers); err != nil {
 		return Swarm{}, err
 	}
-	return Swarm{Others: int(a.Others), Turn: int(a.Turn), Of: int(a.Of), Manifest: *a.Manifest, Ticket: *a.Ticket, Stated: m, Peers: peers}, nil
+	s.Known, s.Manifest, s.Ticket, s.Stated, s.Until = true, *a.Manifest, *a.Ticket, m, t.Until
+	return s, nil
 }
 
-// HaveAnswer says which pieces a device has, piece i in bit i&7 of byte i>>3, and who else it knows to have some.
+// HaveAnswer says which pieces a device has, piece i in bit 0x80>>(i&7) of byte i>>3, and who else it knows to have some.
 type HaveAnswer struct {
 	Count uint     `cbor:"count"`
 	Bits  []byte   `cbor:"bits"`

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"encoding/base64"
 	"fmt"
@@ -156,6 +157,9 @@ func open(domain string, s Signed, body any, key func() []byte) error {
 	if len(k) != ed25519.PublicKeySize || !ed25519.Verify(k, append([]byte(domain), s.Body...), s.Sig) {
 		return fmt.Errorf("%w: signature", transfer.ErrProtocol)
 	}
+	if again, err := canon.Marshal(body); err != nil || !bytes.Equal(again, s.Body) {
+		return fmt.Errorf("%w: not the one way to say it", transfer.ErrProtocol)
+	}
 	return nil
 }
 
@@ -177,5 +181,9 @@ func ParseHeader(h string) (Signed, error) {
 	if err1 != nil || err2 != nil {
 		return Signed{}, fmt.Errorf("%w: ticket", transfer.ErrProtocol)
 	}
-	return Signed{Body: b, Sig: s}, nil
+	out := Signed{Body: b, Sig: s}
+	if out.Header() != h { // the decoder passes over line ends
+		return Signed{}, fmt.Errorf("%w: ticket", transfer.ErrProtocol)
+	}
+	return out, nil
 }

@@ -299,8 +299,9 @@ const (
 
 // ErrorBody is the body of every answer that is not a success. Text is for logs.
 type ErrorBody struct {
-	Kind Kind   `cbor:"kind"`
-	Text string `cbor:"text,omitempty"`
+	Kind  Kind   `cbor:"kind"`
+	Text  string `cbor:"text,omitempty"`
+	Retry int64  `cbor:"retry,omitempty"` // ms until a busy device wants to be asked again, if it knows
 }
 
 type rule struct {
@@ -332,6 +333,9 @@ func KindOf(err error) (Kind, int) {
 func ErrorOf(status int, body []byte) error {
 	var b ErrorBody
 	if canon.UnmarshalOpen(body, &b) == nil {
+		if b.Kind == KindBusy && b.Retry > 0 {
+			return &transfer.Busy{Retry: time.Duration(min(b.Retry, MaxRetry.Milliseconds())) * time.Millisecond}
+		}
 		for _, r := range rules() {
 			if r.kind == b.Kind {
 				return r.err
