@@ -250,7 +250,12 @@ func TestCrashPoints(t *testing.T) {
 	var kills, met int
 	var worst int64
 	var missed []string
-	for _, name := range slices.Sorted(maps.Keys(all)) {
+	names := slices.Sorted(maps.Keys(all))
+	if raced {
+		rnd.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
+		names = names[:len(names)/3]
+	}
+	for _, name := range names {
 		hit := 0
 		for try := 0; hit < runs && try < 4*runs; try++ {
 			dir, nth := t.TempDir(), all[name]
@@ -275,8 +280,8 @@ func TestCrashPoints(t *testing.T) {
 		}
 	}
 	const most = 4 << 20
-	t.Logf("%d of %d points with %d kills each, %d kills in all; at most %d KiB of %d fetched again, bound %d; too seldom %q", met, len(all), runs, kills, worst>>10, size>>10, most>>10, missed)
-	if met < 50 || worst > most {
+	t.Logf("%d of %d points with %d kills each, %d kills in all; at most %d KiB of %d fetched again, bound %d; too seldom %q", met, len(names), runs, kills, worst>>10, size>>10, most>>10, missed)
+	if met < len(names)*4/5 || len(all) < 55 || worst > most {
 		t.Errorf("%d points, %d bytes again", met, worst)
 	}
 }

@@ -86,6 +86,9 @@ func TestEveryStepFails(t *testing.T) {
 				if lasting && os.Getenv("PORCHLIGHT_CRASH_RUNS") == "" {
 					by = 4 // each was met alone
 				}
+				if raced {
+					by *= 3
+				}
 				for n := int64(1); ; n += by {
 					b := &breaking{deeds: tt.deeds, err: tt.err, n: n, lasting: lasting}
 					told := faultRun(t, b, tt.resume, tt.trouble)
