@@ -66,12 +66,15 @@ FUZZTIME ?= 5s
 fuzz: ## every fuzz target for FUZZTIME (5s)
 	@.ci/fuzz $(FUZZTIME)
 
-release-check: ## everything slow: all systems, long fuzzing, 200 kills, known vulnerabilities
+release-check: ## everything slow: all systems, long fuzzing, 1,000 kills, known vulnerabilities
 	$(MAKE) check lint headless window
 	$(MAKE) cross SYSTEMS="$(ALL_SYSTEMS)"
-	PORCHLIGHT_KILLS=200 $(GO) test -tags headless -count=1 -timeout 60m ./transfer/download
+	PORCHLIGHT_KILLS=1000 PORCHLIGHT_CRASH_RUNS=25 $(GO) test -tags headless -count=1 -timeout 90m ./transfer/download
+	PORCHLIGHT_RACES=60s $(GO) test -tags headless -count=1 -timeout 60m -run TestRace ./share/safefs
 	PORCHLIGHT_PATHS=10000000 $(GO) test -tags headless -count=1 -timeout 60m -run TestPathsAsOsRoot ./share/safefs
 	PORCHLIGHT_CONNECTS=10000 $(GO) test -tags headless -count=1 -run TestManyConnects ./transfer/server
+	PORCHLIGHT_GRAPHS=5000 PORCHLIGHT_HOSTILE=100000 $(GO) test -tags headless -count=1 -timeout 60m ./discovery/ledger
+	PORCHLIGHT_SEEDS=10000 $(GO) test -tags headless -count=1 -timeout 60m ./transfer/swarm
 	$(MAKE) fuzz FUZZTIME=60s
 	.ci/vulns
 
