@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"net/http"
 	"path/filepath"
@@ -11,7 +10,6 @@ import (
 	"time"
 
 	"porchlight/discovery"
-	"porchlight/discovery/canon"
 	"porchlight/share"
 	"porchlight/transfer"
 	"porchlight/transfer/link"
@@ -214,14 +212,8 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer give()
-	data, err := body(w, r, most)
-	if err != nil {
-		s.breach(w, r, err)
-		return
-	}
 	var m wire.Watch
-	if err := canon.UnmarshalOpen(data, &m); err != nil {
-		s.breach(w, r, errors.Join(transfer.ErrProtocol, err))
+	if !s.message(w, r, most, &m) {
 		return
 	}
 	if len(m.Dirs) > wire.MaxWatch {

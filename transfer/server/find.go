@@ -3,14 +3,12 @@ package server
 import (
 	"bytes"
 	"context"
-	"errors"
 	"net/http"
 	"slices"
 	"sync"
 	"time"
 
 	"porchlight/discovery"
-	"porchlight/discovery/canon"
 	"porchlight/share"
 	"porchlight/share/safefs"
 	"porchlight/transfer"
@@ -82,14 +80,8 @@ func (n *survey) fill(ctx context.Context) {
 
 // find names files of given sizes that the asker may see, as other sources of what it pulls: only their content says whether they are.
 func (s *Server) find(w http.ResponseWriter, r *http.Request) {
-	data, err := body(w, r, wire.MaxErrorBody)
-	if err != nil {
-		s.breach(w, r, err)
-		return
-	}
 	var ask wire.FindAsk
-	if err := canon.UnmarshalOpen(data, &ask); err != nil {
-		s.breach(w, r, errors.Join(transfer.ErrProtocol, err))
+	if !s.message(w, r, wire.MaxFindAsk, &ask) {
 		return
 	}
 	if len(ask.Sizes) > wire.MaxFind {

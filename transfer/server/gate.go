@@ -10,6 +10,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"porchlight/discovery"
+	"porchlight/discovery/canon"
 	"porchlight/transfer"
 	"porchlight/transfer/link"
 	"porchlight/transfer/wire"
@@ -112,6 +113,21 @@ func body(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
 	}
 	calm(w)
 	return data, nil
+}
+
+// message reads a body of one message, at most most bytes, into v. What is none is a breach, and answered: then it reports false.
+func (s *Server) message(w http.ResponseWriter, r *http.Request, most int64, v any) bool {
+	data, err := body(w, r, most)
+	if err == nil {
+		if err = canon.UnmarshalOpen(data, v); err != nil {
+			err = errors.Join(transfer.ErrProtocol, err)
+		}
+	}
+	if err != nil {
+		s.breach(w, r, err)
+		return false
+	}
+	return true
 }
 
 // pause waits, or until the caller has gone.

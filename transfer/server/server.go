@@ -155,14 +155,8 @@ func (s *Server) Handler() http.Handler {
 // hello answers the first request of a connection; with the Upgrade header the caller lends the connection. A second one,
 // which could tell another name each time, is none.
 func (s *Server) hello(w http.ResponseWriter, r *http.Request, sess *link.Session) {
-	data, err := body(w, r, wire.MaxHello)
-	if err != nil {
-		s.breach(w, r, err)
-		return
-	}
 	var h wire.Hello
-	if err := canon.UnmarshalOpen(data, &h); err != nil {
-		s.breach(w, r, errors.Join(transfer.ErrProtocol, err))
+	if !s.message(w, r, wire.MaxHello, &h) {
 		return
 	}
 	if err := h.Check(); err != nil { // of another version, perhaps

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"porchlight/discovery"
-	"porchlight/discovery/canon"
 	"porchlight/share"
 	"porchlight/share/content"
 	"porchlight/transfer"
@@ -37,14 +36,8 @@ type Holding interface {
 
 // swarm tells a device that pulls a file who else does, and gives it what it needs to be served by them.
 func (s *Server) swarm(w http.ResponseWriter, r *http.Request) {
-	data, err := body(w, r, wire.MaxSwarmAsk)
-	if err != nil {
-		s.breach(w, r, err)
-		return
-	}
 	var ask wire.SwarmAsk
-	if err := canon.UnmarshalOpen(data, &ask); err != nil {
-		s.breach(w, r, errors.Join(transfer.ErrProtocol, err))
+	if !s.message(w, r, wire.MaxSwarmAsk, &ask) {
 		return
 	}
 	id, err := share.ParseID(r.PathValue("share"))

@@ -128,7 +128,8 @@ const (
 	HaveEvery       = 100 * time.Millisecond
 	ContentPieces   = 16              // in one request for content
 	MaxRetry        = time.Minute     // for which a busy device sends others away
-	MaxFind         = 32              // sizes asked for at a time
+	MaxFindAsk      = 1 << 10         // a question for files by size
+	MaxFind         = 32              // sizes in it
 	MaxFound        = 4               // files told of each
 	FindTime        = 2 * time.Second // looking for files takes no longer; what is not known by then is told the next time
 )

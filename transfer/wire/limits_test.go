@@ -87,7 +87,7 @@ func limitRows() []string {
 		row("have: answer", "%s within %s; not sooner than %s after a question for more", size(MaxHaveAnswer), seconds(HaveTime), seconds(HaveEvery)),
 		row("manifest or ticket, its header", "%s, %s; tickets for %s, and %s for clocks that differ", size(MaxSigned), size(MaxTicketHeader), seconds(TicketTime), seconds(TicketSlack)),
 		row("content: one request", "%d pieces", ContentPieces),
-		row("find: sizes, files of each", "%d, %d; %s", MaxFind, MaxFound, seconds(FindTime)),
+		row("find: question, sizes, files of each", "%s, %d, %d; %s", size(MaxFindAsk), MaxFind, MaxFound, seconds(FindTime)),
 		row("`busy`: come again", "after at most %s", seconds(MaxRetry)),
 		row("error body, text", "%s, %s", size(MaxErrorBody), size(MaxErrorText)),
 	}
