@@ -168,12 +168,12 @@ func TestPullChangingSource(t *testing.T) {
 		}
 		return nil
 	}
-	s.onPack = func(p share.Path, b []byte) ([]byte, error) {
+	s.onManifest = func(share.Path, share.Entry) error { // after the listing was made, and before a pack of it can be asked for
 		twice.Do(func() {
 			s.put("a/small", []byte("newer"))
 			s.put("a/grows", random("grown", 3<<20))
 		})
-		return b, nil
+		return nil
 	}
 	s.put("a/0", []byte("first of the pack"))
 	w := newWorld(t, s, nil)
