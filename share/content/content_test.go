@@ -32,6 +32,27 @@ func sizes() []int {
 	return all
 }
 
+// A piece that is hashed while it arrives, in steps of any size, is the piece hashed at once; so is the next one.
+func TestGrowing(t *testing.T) {
+	data := noise(2 * PieceSize)
+	var g Growing
+	for _, step := range []int{1, 1000, blockSize - 1, blockSize, blockSize + 1, 100_000, PieceSize} {
+		for i := range int64(2) {
+			for _, n := range []int{PieceSize, PieceSize - 1, blockSize, 1} {
+				p := data[i*PieceSize:][:n]
+				for k := step; k < n && step > 1; k += step {
+					g.Grown(p[:k], i)
+				}
+				if got, want := g.CV(p, i), PieceCV(p, i); got != want {
+					t.Fatalf("%d bytes of piece %d in steps of %d: %x, want %x", n, i, step, got, want)
+				}
+			}
+			g.Grown(data[:PieceSize/2], i+1)
+			g.Forget()
+		}
+	}
+}
+
 func TestAgainstBLAKE3(t *testing.T) {
 	data := noise(10 * PieceSize)
 	for _, n := range sizes() {

@@ -19,8 +19,9 @@ var errEnough = errors.New("the rest is not needed")
 type arriving struct {
 	s    *swarmed
 	r    *request
-	next int    // piece that comes
-	fill int    // of it, in the buffer
+	next int // piece that comes
+	fill int // of it, in the buffer
+	grow content.Growing
 	rec  []byte // for the journal
 	any  bool   // something came
 	err  error  // of this computer
@@ -70,6 +71,7 @@ func (w *arriving) ReadFrom(r io.Reader) (n int64, err error) {
 		n += int64(k)
 		w.fill += k
 		if k > 0 {
+			w.grow.Grown(w.r.buf[:w.fill], int64(w.next))
 			w.moved(k)
 		}
 		if w.fill == want {
@@ -117,9 +119,10 @@ func (w *arriving) piece(size int) error {
 	memo := s.memo
 	s.mu.Unlock()
 	if !verify {
+		w.grow.Forget()
 		return w.on()
 	}
-	cv := s.b.hash(data, i)
+	cv := w.grow.CV(data, int64(i)) // a file that swarms has more than one piece
 	if memo != nil && cv != memo.value(i) {
 		return w.bad(i)
 	}
