@@ -18,7 +18,7 @@ func Main(args []string, manifest []byte) int {
 	defer stop()
 	version := versionOf(manifest)
 	return cli.Run(ctx, cli.Env{
-		Args: args, Stdout: os.Stdout, Stderr: os.Stderr, Version: version, Getenv: os.Getenv,
+		Args: args, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Version: version, Getenv: os.Getenv,
 		Connect: func(ctx context.Context, home string) (cli.Engine, error) { return control.Connect(ctx, home) },
 		Serve:   func(ctx context.Context, o cli.ServeOptions) error { return serve(ctx, version, o, os.Stdout) },
 		Lab:     func(ctx context.Context, o cli.LabOptions) error { return runLab(ctx, version, o, os.Stdout) },

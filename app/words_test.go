@@ -32,11 +32,15 @@ func completed() map[string]struct{ dir, constants, values string } {
 		"cli.reason.":    {dir: "../share/safefs", constants: "Reason*"},
 		"cli.kind.":      {values: "folder drive printer scanner inbox other"},
 		"cli.exit.":      {values: "done failed usage no-engine not-found away"},
-		"cli.column.":    {values: "name workgroup state id address kind to path job done files rate from what interface network place source got file pieces"},
+		"cli.column.":    {values: "name workgroup state id address kind to path job done files rate from what interface network place source got file pieces role members person via by moment at"},
+		"cli.standing.":  {dir: "../discovery/workgroup", constants: "Standing"},
+		"cli.removal.":   {values: "removed left lost replaced"},
+		"cli.via.":       {values: "code pictures qr recovery founder"},
+		"cli.whom.":      {values: "workgroup person device"},
 		"queue.move.":    {dir: "../transfer", constants: "Move"},
 		"cli.show.":      {values: "what state from into done files rate asked ended took average"},
-		"transfer.fact.": {values: "from asked ended took average into"},
-		"health.":        {values: "mdns listen watch other twin key settings store store-shares store-blocked store-peers store-jobs"},
+		"transfer.fact.": {values: "from asked ended took average damaged into"},
+		"health.":        {values: "mdns listen watch other twin key settings store store-shares store-blocked store-verified store-peers store-jobs"},
 		"doctor.":        {dir: "doctor", constants: "Code"},
 		"cli.doctor.":    {dir: "doctor", constants: "Level"},
 	}
@@ -117,7 +121,7 @@ func checkParams(t *testing.T, words *assets.Words, call *ast.CallExpr) {
 	case *ast.SelectorExpr:
 		name = f.Sel.Name
 	}
-	if !slices.Contains([]string{"Text", "say", "done", "usage", "notFound", "failed"}, name) || call.Ellipsis.IsValid() {
+	if !slices.Contains([]string{"Text", "say", "done", "usage", "notFound", "failed", "sure"}, name) || call.Ellipsis.IsValid() {
 		return
 	}
 	i := slices.IndexFunc(call.Args, func(a ast.Expr) bool {

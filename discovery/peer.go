@@ -47,9 +47,12 @@ type Peer struct {
 	LastSeen  time.Time
 	Manual    bool // added by hand: `host` or `host:port`
 	Version   string
-	DialBack  bool // it can dial us (its hello answer said so)
-	Newer     bool // it speaks a newer protocol, too, or, if it is not online, nothing else
-	Blocked   bool // this computer has nothing to do with it, by its owner's decision; known where peers are listed for people
+	DialBack  bool       // it can dial us (its hello answer said so)
+	Newer     bool       // it speaks a newer protocol, too, or, if it is not online, nothing else
+	Blocked   bool       // this computer has nothing to do with it, by its owner's decision; known where peers are listed for people
+	Groups    [][32]byte // the private workgroups that this device and it are both active members of
+	Verified  bool       // people compared pictures or gave a code once, so its key is known to be its own
+	Inviting  bool       // it announces an open invitation to a private workgroup: a hint, as long as nobody proved it
 }
 
 // Source says how a sighting came about.
@@ -68,7 +71,9 @@ const (
 // so it may make this device dial, and show a candidate, and nothing else: never change stored trust.
 type Sighting struct {
 	ID        DeviceID // wanted identity when the source knows it whole (memory, gossip, inbound); zero otherwise
-	IDPrefix  string   // first 14 letters of the shown ID (mDNS d=)
+	IDPrefix  string   // first 14 letters of the shown ID (mDNS d=); empty if it does not say
+	Tags      string   // of its private workgroups (mDNS t=): only members tell them from random ones
+	Slot      string   // two digits of the code that it shows (mDNS j=); empty if it announces no invitation
 	Instance  string   // mDNS instance label: 16 letters
 	Name      string
 	Workgroup string
@@ -79,6 +84,7 @@ type Sighting struct {
 	Gone      bool       // a goodbye (TTL 0)
 	Newer     bool       // it announces a newer protocol, and none that this device speaks
 	At        time.Time
+	Stranger  bool // this device does not look for whoever it is: it may be shown, and is dialled only if it is known
 }
 
 // ErrName says that a name of a device, workgroup or share cannot be used.

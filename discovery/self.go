@@ -24,6 +24,7 @@ type Self struct {
 	ID         DeviceID
 	Name       string
 	Workgroup  string           // the open workgroup
+	Open       bool             // this computer is in it; otherwise it is seen by members of its private workgroups only
 	Network    Network          // of where this computer is now; Unsaid on a new network whose owner was not asked yet
 	Ask        bool             // there is a new network, and on it this device is silent until SetNetwork
 	Port       int              // TCP; 0 while nothing listens

@@ -63,6 +63,7 @@ type Share struct {
 	Added time.Time
 	// Audience says for whom it is; empty: nobody has decided, and anyone nearby may look.
 	Audience []Grant
+	Left     bool // some of its rows are for a workgroup this computer is not in any more, and so about nobody; known where shares are listed for people
 	Lost     bool // for whom it is could not be read any more: it is for nobody until that is said anew
 	Away     bool // the folder or drive is not there right now; known where shares are listed for people
 }

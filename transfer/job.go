@@ -70,38 +70,40 @@ const (
 
 // Job is one pull as people see it. A value; readers may keep it. Bytes and counts grow only.
 type Job struct {
-	ID       JobID
-	Request  Request
-	From     string // name of the source, as known when the job was made
-	Title    string // name of the one file, folder or share; empty for a selection of several, as Request.Paths says
-	State    State
-	Trouble  Trouble
-	Detail   string // a name or a number that belongs to the trouble; never a raw error for people
-	Bytes    int64  // verified and written, or found equal
-	Total    int64  // as far as known; grows while the listing is read
-	Listed   bool   // Total and Files are final
-	Files    int    // files in all
-	Done     int    // files published or found equal
-	Skipped  int    // of Done: were there already and equal
-	Failed   int    // files given up
-	Adapted  int    // names that had to change for this computer
-	Rate     int64  // bytes per second, smoothed; 0 unless running
-	Created  time.Time
-	Ended    time.Time
-	Order    int64         // the place in the queue: of the jobs that wait, the one with the least begins first
-	Fetched  int64         // bytes that came over the network, good or not, over all attempts that are over
-	Took     time.Duration // the time these attempts ran
-	Result   string        // absolute path to show: the file, or the folder
-	Volume   int           // so many bytes of Request.Into name the place where its volume is mounted; 0: the system's own
-	Problems []Problem
-	Sources  []SourceRate // who gives the bytes, the fastest first, at most MaxSources; empty when nobody has given any yet
+	ID         JobID
+	Request    Request
+	From       string // name of the source, as known when the job was made
+	Title      string // name of the one file, folder or share; empty for a selection of several, as Request.Paths says
+	State      State
+	Trouble    Trouble
+	Detail     string // a name or a number that belongs to the trouble; never a raw error for people
+	Bytes      int64  // verified and written, or found equal
+	Total      int64  // as far as known; grows while the listing is read
+	Listed     bool   // Total and Files are final
+	Files      int    // files in all
+	Done       int    // files published or found equal
+	Skipped    int    // of Done: were there already and equal
+	Failed     int    // files given up
+	Adapted    int    // names that had to change for this computer
+	Rate       int64  // bytes per second, smoothed; 0 unless running
+	Created    time.Time
+	Ended      time.Time
+	Order      int64         // the place in the queue: of the jobs that wait, the one with the least begins first
+	Background bool          // it runs only while no other job can
+	Fetched    int64         // bytes that came over the network, good or not, over all attempts that are over
+	Took       time.Duration // the time these attempts ran
+	Result     string        // absolute path to show: the file, or the folder
+	Volume     int           // so many bytes of Request.Into name the place where its volume is mounted; 0: the system's own
+	Problems   []Problem
+	Sources    []SourceRate // who gives the bytes, the fastest first, at most MaxSources; empty when nobody has given any yet
 }
 
 // SourceRate is one computer that gives bytes to a job.
 type SourceRate struct {
 	Device discovery.DeviceID
 	Name   string // as people call it; looked up by the engine, empty from the download itself
-	Bytes  int64  // bytes it gave that were found good, since the job last began to run
+	Bytes  int64  // bytes it gave that were found good, since the job was made
+	Bad    int    `json:",omitempty"` // pieces it gave that were not what their owner states
 	Rate   int64  // bytes per second, smoothed; 0 unless the job runs
 }
 

@@ -82,11 +82,14 @@ const (
 	MoveDown  Move = "down"
 	MoveFirst Move = "first"
 	MoveLast  Move = "last"
+	// MoveBack makes a job a background one: it runs only while no other job can. MoveFront makes it one of the others again.
+	MoveBack  Move = "background"
+	MoveFront Move = "foreground"
 )
 
 // Valid reports whether m is one of the moves.
 func (m Move) Valid() bool {
-	return m == MoveUp || m == MoveDown || m == MoveFirst || m == MoveLast
+	return m == MoveUp || m == MoveDown || m == MoveFirst || m == MoveLast || m == MoveBack || m == MoveFront
 }
 
 // InOrder sorts jobs as people look for them: those that run, the queue as it will begin, those that failed, and what is over; of
@@ -110,11 +113,18 @@ func InOrder(jobs []Job) []Job {
 		case g != 0:
 			return g
 		case group(a) <= 1:
-			return cmp.Or(cmp.Compare(a.Order, b.Order), cmp.Compare(a.ID, b.ID))
+			return cmp.Or(back(a)-back(b), cmp.Compare(a.Order, b.Order), cmp.Compare(a.ID, b.ID))
 		}
 		return cmp.Or(b.Ended.Compare(a.Ended), cmp.Compare(b.ID, a.ID))
 	})
 	return out
+}
+
+func back(j Job) int {
+	if j.Background {
+		return 1
+	}
+	return 0
 }
 
 // ErrState says that a job is not in a state in which that can be done.

@@ -74,12 +74,13 @@ func TestJobsInOrder(t *testing.T) {
 	jobs := []Job{
 		{ID: 1, State: Done, Ended: day}, {ID: 2, State: Waiting, Order: 9}, {ID: 3, State: Failed, Ended: day}, {ID: 4, State: Away, Order: 2}, {ID: 5, State: Running, Order: 8},
 		{ID: 6, State: Canceled, Ended: day.Add(time.Hour)}, {ID: 7, State: Paused, Order: 5}, {ID: 8, State: Failed, Ended: day.Add(time.Hour)}, {ID: 9, State: Running, Order: 7},
+		{ID: 10, State: Waiting, Order: 1, Background: true},
 	}
 	var got []JobID
 	for _, j := range InOrder(jobs) {
 		got = append(got, j.ID)
 	}
-	if d := cmp.Diff([]JobID{9, 5, 4, 7, 2, 8, 3, 6, 1}, got); d != "" {
+	if d := cmp.Diff([]JobID{9, 5, 4, 7, 2, 10, 8, 3, 6, 1}, got); d != "" {
 		t.Error(d)
 	}
 }

@@ -2,50 +2,59 @@ package cli
 
 import (
 	"context"
+	"encoding/hex"
 	"slices"
 	"strings"
 
 	"porchlight/app/control"
 	"porchlight/discovery"
+	"porchlight/discovery/workgroup"
 	"porchlight/share"
 )
 
-// What --to takes beside devices, and JSON says.
+// What --to takes beside names, and JSON says.
 const (
 	toNearby = "nearby"
 	toNobody = "nobody"
 	toOther  = "other" // what this version has no word for
 )
 
+// What says which kind a name is of, where it could be of several.
+const (
+	ofWorkgroup = "workgroup:"
+	ofPerson    = "person:" // then NAME, or WORKGROUP/NAME
+	ofDevice    = "device:"
+)
+
 // audience reads what was said with --to; nil if nothing was.
 func audience(ctx context.Context, c *call, e control.Engine) ([]share.Grant, error) {
-	said := c.each["--to"]
 	var to []share.Grant
-	var r *resolver
-	for _, who := range said {
-		g := share.Grant{Who: share.ToNobody}
+	var r *whom
+	for _, who := range c.each["--to"] {
+		var rows []share.Grant
 		switch who {
 		case toNobody:
+			rows = []share.Grant{{Who: share.ToNobody}}
 		case toNearby:
-			g = share.Grant{Who: share.ToNearby, Level: share.LookOnly}
+			rows = []share.Grant{{Who: share.ToNearby, Level: share.LookOnly}}
 		default:
+			var err error
 			if r == nil {
-				var err error
-				if r, err = newResolver(ctx, e); err != nil {
+				if r, err = newWhom(ctx, e); err != nil {
 					return nil, err
 				}
 			}
-			p, err := r.proven(ctx, who)
-			if err != nil {
+			if rows, err = r.find(ctx, who); err != nil {
 				return nil, err
 			}
-			g = share.Grant{Who: share.ToDevice, Device: p.ID, Level: share.LookOnly}
 		}
-		if !slices.Contains(to, g) {
-			to = append(to, g)
+		for _, g := range rows {
+			if !slices.Contains(to, g) {
+				to = append(to, g)
+			}
 		}
 	}
-	if len(to) > 1 && slices.ContainsFunc(to, func(g share.Grant) bool { return g.Who != share.ToDevice }) {
+	if len(to) > 1 && slices.ContainsFunc(to, func(g share.Grant) bool { return g.Who == share.ToNearby || g.Who == share.ToNobody }) {
 		return nil, usage("cli.usage.to")
 	}
 	return to, nil
@@ -76,45 +85,104 @@ func toValues(s share.Share) []string {
 	var out []string
 	for _, g := range s.Audience {
 		value := toOther
-		switch {
-		case g.Who == share.ToNearby:
+		switch g.Who {
+		case share.ToNearby:
 			value = toNearby
-		case g.Who == share.ToNobody:
+		case share.ToNobody:
 			value = toNobody
-		case g.Who == share.ToDevice:
+		case share.ToDevice:
 			value = g.Device.String()
+		case share.ToEveryone:
+			value = ofWorkgroup + workgroup.ID(g.Workgroup).String()
+		case share.ToPerson:
+			value = ofPerson + workgroup.ID(g.Workgroup).String() + "/" + hex.EncodeToString(g.Person[:])
 		}
-		out = append(out, value)
+		if !slices.Contains(out, value) {
+			out = append(out, value)
+		}
 	}
 	return out
 }
 
+// present returns the rows of a share that are not about people, computers and workgroups that are gone; if there are none, the
+// key of the words that say why.
+func present(s share.Share, groups []workgroup.Workgroup) (there []share.Grant, why string) {
+	why = "cli.to.left"
+	for _, g := range s.Audience {
+		i := slices.IndexFunc(groups, func(w workgroup.Workgroup) bool { return w.ID == g.Workgroup })
+		switch {
+		case g.Workgroup == workgroup.ID{} || i < 0 && !s.Left:
+			there = append(there, g)
+		case i < 0 || groups[i].Standing != workgroup.In:
+		case slices.ContainsFunc(groups[i].Members, func(m workgroup.Member) bool {
+			return g.Who == share.ToEveryone || g.Who == share.ToPerson && m.Person == g.Person || g.Who == share.ToDevice && m.ID == g.Device
+		}):
+			there = append(there, g)
+		default:
+			why = "cli.to.gone"
+		}
+	}
+	return there, why
+}
+
 // toWords is the audience of a share for people.
-func (w words) toWords(s share.Share, peers []discovery.Peer) string {
-	if s.Lost {
+func (w words) toWords(s share.Share, peers []discovery.Peer, groups []workgroup.Workgroup) string {
+	switch {
+	case s.Lost:
 		return w.Text("cli.to.lost")
+	case len(s.Audience) == 0:
+		return w.Text("cli.to.nearby")
+	}
+	there, why := present(s, groups)
+	if len(there) == 0 {
+		return w.Text(why)
 	}
 	var out []string
-	for _, value := range toValues(s) {
-		if w.Has("cli.to." + value) {
-			out = append(out, w.Text("cli.to."+value))
-			continue
+	for _, g := range there {
+		text := w.Text("cli.to.other")
+		switch g.Who {
+		case share.ToNearby:
+			text = w.Text("cli.to.nearby")
+		case share.ToNobody:
+			text = w.Text("cli.to.nobody")
+		case share.ToDevice:
+			text = deviceName(g.Device, peers)
+		case share.ToEveryone:
+			text = w.Text("cli.to.workgroup", "Name", show(nameOfGroup(groups, g.Workgroup)))
+		case share.ToPerson:
+			text = w.Text("cli.to.person", "Person", show(nameOfPerson(groups, g)), "Name", show(nameOfGroup(groups, g.Workgroup)))
 		}
-		short := value[:7]
-		i := slices.IndexFunc(peers, func(p discovery.Peer) bool { return p.ID.String() == value })
-		if i < 0 || peers[i].Name == "" {
-			out = append(out, short)
-			continue
+		if !slices.Contains(out, text) {
+			out = append(out, text)
 		}
-		name := show(peers[i].Name)
-		if slices.ContainsFunc(peers, func(p discovery.Peer) bool {
-			return p.ID != peers[i].ID && p.State != discovery.Candidate && strings.EqualFold(p.Name, peers[i].Name)
-		}) {
-			name += " (" + short + ")"
-		}
-		out = append(out, name)
 	}
 	return strings.Join(out, ", ")
+}
+
+// deviceName is the name of a device; its ID where there is none, and beside it where two have it.
+func deviceName(id discovery.DeviceID, peers []discovery.Peer) string {
+	i := slices.IndexFunc(peers, func(p discovery.Peer) bool { return p.ID == id })
+	if i < 0 || peers[i].Name == "" {
+		return id.Short()
+	}
+	name := show(peers[i].Name)
+	if slices.ContainsFunc(peers, func(p discovery.Peer) bool {
+		return p.ID != id && p.State != discovery.Candidate && strings.EqualFold(p.Name, peers[i].Name)
+	}) {
+		name += " (" + id.Short() + ")"
+	}
+	return name
+}
+
+func nameOfPerson(groups []workgroup.Workgroup, g share.Grant) string {
+	for _, w := range groups {
+		for _, m := range w.Members {
+			if w.ID == g.Workgroup && m.Person == g.Person {
+				return m.PersonName
+			}
+		}
+	}
+	return hex.EncodeToString(g.Person[:4])
 }
 
 func shareAllow(ctx context.Context, c *call, e control.Engine) error {
@@ -132,7 +200,7 @@ func shareAllow(ctx context.Context, c *call, e control.Engine) error {
 	if err := e.AllowShare(ctx, s.ID, to); err != nil {
 		return err
 	}
-	s.Audience, s.Lost = to, false
+	s.Audience, s.Lost, s.Left = to, false, false
 	if c.json {
 		return c.object(rowOfShare(s))
 	}
@@ -140,7 +208,11 @@ func shareAllow(ctx context.Context, c *call, e control.Engine) error {
 	if err != nil {
 		return err
 	}
-	return c.say("cli.share.allowed", "Name", show(s.Name), "To", c.words.toWords(s, peers))
+	groups, err := e.Workgroups(ctx)
+	if err != nil {
+		return err
+	}
+	return c.say("cli.share.allowed", "Name", show(s.Name), "To", c.words.toWords(s, peers, groups))
 }
 
 type blockRow struct {

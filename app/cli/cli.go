@@ -5,6 +5,7 @@
 package cli
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -37,8 +38,8 @@ type Engine = control.Engine
 
 // Env is everything the command line has from outside.
 type Env struct {
-	Args           []string // without the program's name
-	Stdin          io.Reader
+	Args           []string  // without the program's name
+	Stdin          io.Reader // nobody answers questions if nil
 	Stdout, Stderr io.Writer
 	Version        string
 	Getenv         func(string) string // says the language, as on Unix: LC_ALL, LC_MESSAGES, LANG; nil means English
@@ -100,35 +101,45 @@ type call struct {
 	each  map[string][]string // all values of the options that may be given more than once
 	home  string
 	json  bool
+	in    *bufio.Reader // of Stdin; nil if that is
 }
 
 // commands lists them as help does. What stands here is the same in every language.
-func commands() []command {
-	const service = `{"installed","running","files","start","stop","missing"}`
-	const shares = `{"id","name","kind","path","added","to":["nearby"|"nobody"|ID,…]}`
+func commands() []command { return slices.Concat(around(), groupCommands(), files()) }
+
+// around are the commands about this computer and its neighbours.
+func around() []command {
 	return []command{
 		{"serve", "", 0, 0, []option{{"--name", "NAME"}, {"--network", "home|office|public"}}, nil, serve},
-		{"status", "", 0, 0, nil, []string{`{"id","name","workgroup","network","port","addresses","version","home","downloads","peers","online","shares","active_jobs","queue_held","since","goroutines","heap","health"}`}, connected(status)},
-		{"peers", "", 0, 0, []option{{"--wait", "N"}}, []string{`[{"id","name","workgroup","state","addresses","manual","dial_back","newer","blocked","first_seen","last_seen",…},…]`}, connected(peers)},
+		{"status", "", 0, 0, nil, []string{`{"id","name","workgroup","open","private","network","port","addresses","version","home","downloads","peers","online","shares","active_jobs","queue_held","since","goroutines","heap","health"}`}, connected(status)},
+		{"peers", "", 0, 0, []option{{"--wait", "N"}}, []string{`[{"id","name","workgroup","state","addresses","manual","dial_back","newer","blocked","groups":[{"id","name"},…],"verified","inviting","first_seen","last_seen",…},…]`}, connected(peers)},
 		{"peers add", "HOST[:PORT]", 1, 1, nil, nil, connected(peersAdd)},
 		{"block", "DEVICE", 1, 1, nil, []string{`{"device","name","blocked"}`}, connected(block)},
 		{"unblock", "DEVICE", 1, 1, nil, []string{`{"device","name","blocked"}`}, connected(unblock)},
 		{"doctor", "", 0, 0, nil, []string{`[{"code","level":"good"|"hint"|"trouble","text","do","params","fix":[…]},…]`}, connected(diagnose)},
-		{"workgroup", "[NAME]", 0, 1, nil, []string{`{"workgroup"}`}, connected(workgroup)},
 		{"network", "[home|office|public]", 0, 1, []option{{"--use", "NAME"}, {"--leave", "NAME"}},
 			[]string{`{"network","ask","interfaces":[{"name","used","chosen","network","addresses"},…]}`}, connected(network)},
-		{"share add", "PATH", 1, 1, []option{{"--name", "NAME"}, {"--to", "nearby|DEVICE|nobody"}}, []string{shares}, connected(shareAdd)},
-		{"share allow", "SHARE", 1, 1, []option{{"--to", "nearby|DEVICE|nobody"}}, []string{shares}, connected(shareAllow)},
+	}
+}
+
+// files are the commands about what is shared and brought here, and about the program itself.
+func files() []command {
+	const service = `{"installed","running","files","start","stop","missing"}`
+	const shares = `{"id","name","kind","path","added","to":["nearby"|"nobody"|ID|"workgroup:ID"|"person:ID/PERSON",…]}`
+	const to = "nearby|WORKGROUP|PERSON|DEVICE|nobody"
+	return []command{
+		{"share add", "PATH", 1, 1, []option{{"--name", "NAME"}, {"--to", to}}, []string{shares}, connected(shareAdd)},
+		{"share allow", "SHARE", 1, 1, []option{{"--to", to}}, []string{shares}, connected(shareAllow)},
 		{"share list", "", 0, 0, nil, []string{"[" + shares + ",…]"}, connected(shareList)},
 		{"share remove", "NAME", 1, 1, nil, nil, connected(shareRemove)},
 		{"ls", "[DEVICE[:SHARE[/PATH]]]", 0, 1, nil, []string{`[{"name","kind":"device","id","workgroup","state","shares":[…]},…]`,
 			`[{"name","kind":"folder"|"drive"|…,"id","away"},…]`, `[{"name","kind":"folder"|"file"|"other","size","mtime","path","version",…},…]`}, connected(ls)},
-		{"get", "DEVICE:SHARE[/PATH]...", 1, -1, []option{{"-o", "DIR"}, {"--check", ""}, {"--detach", ""}}, nil, connected(get)},
+		{"get", "DEVICE:SHARE[/PATH]...", 1, -1, []option{{"-o", "DIR"}, {"--check", ""}, {"--detach", ""}, {"--background", ""}}, nil, connected(get)},
 		{"jobs", "", 0, 0, nil, []string{`[{"id","state":"waiting"|"running"|"paused"|"away"|"failed"|"done"|"canceled","trouble","bytes","total",`,
 			`  "rate","left_seconds","files","done","skipped","failed","from","title","into","result","problems",…},…]`}, connected(jobs)},
 		{"jobs show", "JOB", 1, 1, nil, []string{`{… as in jobs …,"place","took_seconds","average_rate","sources":[{"id","name","bytes","rate"},…],`,
 			`  "under_way":[{"path","size","pieces","have"},…]}`}, connected(jobsShow)},
-		{"jobs move", "JOB up|down|first|last", 2, 2, nil, nil, connected(jobsMove)},
+		{"jobs move", "JOB up|down|first|last|background|foreground", 2, 2, nil, nil, connected(jobsMove)},
 		{"jobs pause", "[JOB]", 0, 1, []option{{"--all", ""}}, []string{`{"held"}`}, connected(jobsPause)},
 		{"jobs resume", "[JOB]", 0, 1, []option{{"--all", ""}}, []string{`{"held"}`}, connected(jobsResume)},
 		{"jobs retry", "[JOB]", 0, 1, []option{{"--all", ""}}, []string{`{"jobs"}`}, connected(jobsRetry)},
@@ -162,7 +173,7 @@ func Run(ctx context.Context, env Env) int {
 	w := words{catalogue}
 	line, err := split(env.Args)
 	if err == nil {
-		err = run(ctx, &call{Env: env, words: w, json: line.json}, line)
+		err = run(ctx, &call{Env: env, words: w, json: line.json, in: input(env.Stdin)}, line)
 	}
 	if err == nil {
 		return exitOK

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -14,6 +15,9 @@ import (
 	"porchlight/app/control"
 	"porchlight/assets"
 	"porchlight/discovery"
+	"porchlight/discovery/ledger"
+	"porchlight/discovery/pairing"
+	"porchlight/discovery/workgroup"
 	"porchlight/share"
 	"porchlight/share/safefs"
 	"porchlight/transfer"
@@ -263,6 +267,10 @@ func TestEveryErrorHasWordsAndACode(t *testing.T) {
 		{context.Canceled, exitFailed, "unterbrochen"},
 		{ErrNoWindow, exitFailed, "dieses Porchlight ist ohne Fenster gebaut; siehe: porchlight help"},
 		{fmt.Errorf("x: %w", &safefs.Refusal{Place: "/etc", Why: safefs.WhySystem}), exitFailed, "/etc lässt sich nicht freigeben: er gehört zum System"},
+		{fmt.Errorf("join: %w", pairing.ErrProof), exitFailed, "der Code ist falsch. Lass ihn noch einmal vorlesen; nach drei falschen Versuchen gilt er nicht mehr"},
+		{errors.Join(transfer.ErrAway, discovery.ErrNobody), exitNotFound, "kein Computer hier zeigt diesen Code. Ist er im selben Netz, und steht der Code noch auf seinem Bildschirm?"},
+		{fmt.Errorf("x: %w", workgroup.ErrNotAdmin), exitFailed, "das darf nur ein Admin der Arbeitsgruppe"},
+		{ledger.ErrRecovery, exitUsage, "das ist kein Rettungscode: er hat 28 Buchstaben und Ziffern in vier Gruppen, und eines davon ist falsch oder fehlt"},
 		{&safefs.Refusal{Place: "/x", Why: "new"}, exitFailed, "/x lässt sich nicht freigeben: new"},
 	} {
 		text, code := in(t, "en").explain(tt.err)
@@ -308,7 +316,7 @@ func TestEveryCommandHasHelp(t *testing.T) {
 				t.Errorf("%s has no help", c.name)
 			}
 			for _, o := range c.options {
-				if text := "cli.option." + key(c.name) + "." + key(o.name); !w.Has(text) {
+				if !w.Has(w.optionKey(c, o)) {
 					t.Errorf("nothing explains %s of %s", o.name, c.name)
 				}
 			}
@@ -324,7 +332,7 @@ func TestEveryCommandHasHelp(t *testing.T) {
 	for _, c := range commands() {
 		known["cli.brief."+key(c.name)], known["cli.about."+key(c.name)] = true, true
 		for _, o := range c.options {
-			known["cli.option."+key(c.name)+"."+key(o.name)] = true
+			known["cli.option."+key(c.name)+"."+key(o.name)], known["cli.option."+key(o.name)] = true, true
 		}
 	}
 	for _, k := range in(t, "en").Keys() {
@@ -363,14 +371,50 @@ func TestForWhomInWords(t *testing.T) {
 		{share.Share{Audience: []share.Grant{{Who: share.ToNobody}}}, "nobody", "nobody"},
 		{share.Share{Audience: to(2, 9)}, deviceID(2).String() + " " + deviceID(9).String(), "bo, twin (" + deviceID(9).Short() + ")"},
 		{share.Share{Audience: to(77)}, deviceID(77).String(), deviceID(77).Short()},
-		{share.Share{Audience: []share.Grant{{Who: share.ToEveryone, Workgroup: [32]byte{1}, Level: share.LookOnly}}}, "other", "others"},
+		{share.Share{Audience: []share.Grant{{Who: share.ToEveryone, Workgroup: homeID, Level: share.LookOnly}}}, "workgroup:" + homeID.String(), "everyone in Home"},
+		{share.Share{Audience: []share.Grant{{Who: share.ToPerson, Workgroup: homeID, Person: ledger.Person{2}, Level: share.LookOnly}}},
+			"person:" + homeID.String() + "/02000000000000000000000000000000", "Bo in Home"},
+		{share.Share{Audience: []share.Grant{{Who: share.ToPerson, Workgroup: [32]byte{99}, Person: ledger.Person{98}, Level: share.LookOnly}}},
+			"person:63" + strings.Repeat("0", 62) + "/62000000000000000000000000000000", "62000000 in " + shortOf(workgroup.ID{99})},
+		{share.Share{Left: true, Audience: []share.Grant{{Who: share.ToPerson, Workgroup: [32]byte{99}, Person: ledger.Person{98}, Level: share.LookOnly}}},
+			"person:63" + strings.Repeat("0", 62) + "/62000000000000000000000000000000", "nobody (this computer is not in the workgroup it was for any more: see porchlight share allow)"},
+		{share.Share{Audience: []share.Grant{{Who: share.ToPerson, Workgroup: homeID, Person: ledger.Person{98}, Level: share.LookOnly}}},
+			"person:" + homeID.String() + "/62000000000000000000000000000000", "nobody (whoever it was for does not belong to the workgroup any more: see porchlight share allow)"},
+		{share.Share{Audience: []share.Grant{{Who: share.ToDevice, Workgroup: homeID, Device: deviceID(77), Level: share.LookOnly}, {Who: share.ToEveryone, Workgroup: homeID, Level: share.LookOnly}}},
+			deviceID(77).String() + " workgroup:" + homeID.String(), "everyone in Home"},
+		{share.Share{Audience: []share.Grant{{Who: 99, Level: share.LookOnly}}}, "other", "others"},
 		{share.Share{Lost: true}, "nobody", "nobody (for whom it was cannot be read any more: see porchlight share allow)"},
 	} {
-		if got := w.toWords(tt.s, peers); got != tt.want {
+		if got := w.toWords(tt.s, peers, newFake().groups); got != tt.want {
 			t.Errorf("%+v: %q, want %q", tt.s.Audience, got, tt.want)
 		}
-		if got := rowOfShare(tt.s); strings.Join(got.To, " ") != tt.json || got.Lost != tt.s.Lost {
+		if got := rowOfShare(tt.s); strings.Join(got.To, " ") != tt.json || got.Lost != tt.s.Lost || got.Left != tt.s.Left {
 			t.Errorf("%+v: %q, want %q", tt.s.Audience, got.To, tt.json)
 		}
+	}
+}
+
+// TestAQuestionEndsWithTheCommand: nobody has to press a key after Ctrl-C.
+func TestAQuestionEndsWithTheCommand(t *testing.T) {
+	in, typing := io.Pipe()
+	defer typing.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	var errs bytes.Buffer
+	code := make(chan int, 1)
+	go func() {
+		code <- Run(ctx, Env{Args: []string{"workgroup", "contest", "--workgroup", "Home", "--home", t.TempDir()}, Stdin: in, Stdout: io.Discard, Stderr: &errs,
+			Connect: func(context.Context, string) (Engine, error) { return newFake(), nil }})
+	}()
+	if _, err := typing.Write([]byte("perhaps\n")); err != nil { // read whole: the question is asked again
+		t.Fatal(err)
+	}
+	cancel()
+	select {
+	case got := <-code:
+		if got != exitFailed || strings.Count(errs.String(), "and be back in it?") < 1 || !strings.Contains(errs.String(), "interrupted") {
+			t.Error(got, errs.String())
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("it waits for an answer")
 	}
 }

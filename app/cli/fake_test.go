@@ -13,6 +13,7 @@ import (
 
 	"porchlight/app/doctor"
 	"porchlight/discovery"
+	"porchlight/discovery/workgroup"
 	"porchlight/share"
 	"porchlight/share/catalogue"
 	"porchlight/share/safefs"
@@ -34,6 +35,13 @@ type fake struct {
 	asked    []transfer.Request
 	calls    []string
 	many     int // entries of the folder "many"
+
+	groups      []workgroup.Workgroup
+	invitations []discovery.Invitation
+	comparisons []discovery.Comparison
+	offers      []workgroup.Offer
+	other       discovery.CompareState // what the other side of a comparison says
+	answers     string                 // what is typed at the next command of a script
 }
 
 func deviceID(n byte) discovery.DeviceID { return discovery.DeviceID{n, 7, n} }
@@ -46,7 +54,8 @@ var (
 func newFake() *fake {
 	addr := netip.MustParseAddrPort("192.0.2.7:47470")
 	return &fake{
-		self: discovery.Self{ID: deviceID(1), Name: "me", Workgroup: "WORKGROUP", Network: discovery.Home, Port: 47470, Addresses: []netip.AddrPort{addr},
+		groups: newGroups(), other: discovery.CompareSame,
+		self: discovery.Self{Open: true, ID: deviceID(1), Name: "me", Workgroup: "WORKGROUP", Network: discovery.Home, Port: 47470, Addresses: []netip.AddrPort{addr},
 			Interfaces: []discovery.Interface{
 				{Name: "eth0", Used: true, Network: discovery.Home, Addresses: []netip.Addr{addr.Addr()}}, {Name: "wg0"}},
 			Version: "1.2", Home: "/h", Downloads: "/dl", Since: day, Goroutines: 70, Heap: 5e6, Health: []discovery.Health{{Service: "mdns", Trouble: "no multicast"}}},

@@ -63,7 +63,7 @@ func (w words) about(c command) string {
 		if i == 0 {
 			b.WriteString("\n")
 		}
-		w.option(&b, o.String(), w.Text("cli.option."+key(c.name)+"."+key(o.name)))
+		w.option(&b, o.String(), w.Text(w.optionKey(c, o)))
 	}
 	for i, row := range c.answers {
 		lead := "      "
@@ -73,6 +73,14 @@ func (w words) about(c command) string {
 		b.WriteString(lead + row + "\n")
 	}
 	return b.String()
+}
+
+// optionKey is where the words of an option are; some options say the same in every command.
+func (w words) optionKey(c command, o option) string {
+	if own := "cli.option." + key(c.name) + "." + key(o.name); w.Has(own) {
+		return own
+	}
+	return "cli.option." + key(o.name)
 }
 
 func (words) option(b *strings.Builder, name, text string) {

@@ -25,6 +25,11 @@ func get(ctx context.Context, c *call, e control.Engine) error {
 			return errors.Join(err, c.detached(ctx, e, ids))
 		}
 		ids = append(ids, id)
+		if _, back := c.flags["--background"]; back {
+			if err := e.MoveJob(ctx, id, transfer.MoveBack); err != nil && !errors.Is(err, transfer.ErrState) { // done already
+				return err
+			}
+		}
 	}
 	if _, detach := c.flags["--detach"]; detach {
 		return c.detached(ctx, e, ids)

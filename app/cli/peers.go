@@ -12,6 +12,7 @@ import (
 
 	"porchlight/app/control"
 	"porchlight/discovery"
+	"porchlight/discovery/workgroup"
 	"porchlight/transfer"
 )
 
@@ -22,6 +23,8 @@ type selfRow struct {
 	ID         string            `json:"id"`
 	Name       string            `json:"name"`
 	Workgroup  string            `json:"workgroup"`
+	Open       bool              `json:"open"`
+	Private    []string          `json:"private"`
 	Network    discovery.Network `json:"network"`
 	Port       int               `json:"port"`
 	Addresses  []netip.AddrPort  `json:"addresses"`
@@ -53,12 +56,18 @@ func status(ctx context.Context, c *call, e control.Engine) error {
 	shares, errShares := e.Shares(ctx)
 	pulls, errJobs := e.Jobs(ctx)
 	held, errQueue := isHeld(ctx, e)
-	if err := errors.Join(errPeers, errShares, errJobs, errQueue); err != nil {
+	groups, errGroups := e.Workgroups(ctx)
+	if err := errors.Join(errPeers, errShares, errJobs, errQueue, errGroups); err != nil {
 		return err
 	}
-	row := selfRow{ID: self.ID.String(), Name: self.Name, Workgroup: self.Workgroup, Network: self.Network, Port: self.Port, Addresses: nonNil(self.Addresses),
+	row := selfRow{ID: self.ID.String(), Name: self.Name, Workgroup: self.Workgroup, Open: self.Open, Private: []string{}, Network: self.Network, Port: self.Port, Addresses: nonNil(self.Addresses),
 		Version: self.Version, Home: self.Home, Downloads: self.Downloads, Peers: len(all), Online: online(all), Shares: len(shares), Held: held,
 		Since: when(self.Since), Goroutines: self.Goroutines, Heap: self.Heap, Troubles: []troubleRow{}}
+	for _, g := range groups {
+		if isIn(g) {
+			row.Private = append(row.Private, g.Name)
+		}
+	}
 	for _, j := range pulls {
 		if !j.State.Ended() {
 			row.ActiveJobs++
@@ -76,7 +85,7 @@ func status(ctx context.Context, c *call, e control.Engine) error {
 		addresses = joinAddresses(self.Addresses, 4)
 	}
 	rows := [][]string{
-		{w.Text("cli.status.name"), show(self.Name)}, {w.Text("cli.status.workgroup"), show(self.Workgroup)}, {w.Text("cli.status.id"), row.ID},
+		{w.Text("cli.status.name"), show(self.Name)}, {w.Text("cli.status.workgroup"), w.groups(row)}, {w.Text("cli.status.id"), row.ID},
 		{w.Text("cli.status.network"), w.network(self.Network)}, {w.Text("cli.status.addresses"), addresses},
 		{w.Text("cli.status.neighbours"), w.Text("cli.status.online", "Online", row.Online, "Known", row.Peers)},
 		{w.Text("cli.status.shares"), w.count(row.Shares)}, {w.Text("cli.status.jobs"), w.count(row.ActiveJobs)},
@@ -91,6 +100,21 @@ func status(ctx context.Context, c *call, e control.Engine) error {
 	return table(c.Stdout, rows)
 }
 
+// groups names the workgroups this computer is in.
+func (w words) groups(row selfRow) string {
+	var names []string
+	if row.Open {
+		names = append(names, show(row.Workgroup))
+	}
+	for _, name := range row.Private {
+		names = append(names, w.Text("cli.status.private", "Name", show(name)))
+	}
+	if len(names) == 0 {
+		return w.Text("cli.status.no-workgroup")
+	}
+	return strings.Join(names, ", ")
+}
+
 type peerRow struct {
 	ID        string           `json:"id"`
 	Name      string           `json:"name"`
@@ -102,9 +126,26 @@ type peerRow struct {
 	DialBack  bool             `json:"dial_back"`
 	Newer     bool             `json:"newer"`
 	Blocked   bool             `json:"blocked"`
+	Groups    []commonRow      `json:"groups"`
+	Verified  bool             `json:"verified"`
+	Inviting  bool             `json:"inviting"`
 	Version   string           `json:"version,omitempty"`
 	FirstSeen *time.Time       `json:"first_seen,omitempty"`
 	LastSeen  *time.Time       `json:"last_seen,omitempty"`
+}
+
+// commonRow is a private workgroup that a neighbour and this computer are in.
+type commonRow struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+func common(p discovery.Peer, groups []workgroup.Workgroup) []commonRow {
+	out := []commonRow{}
+	for _, id := range p.Groups {
+		out = append(out, commonRow{workgroup.ID(id).String(), nameOfGroup(groups, id)})
+	}
+	return out
 }
 
 func peers(ctx context.Context, c *call, e control.Engine) error {
@@ -121,7 +162,11 @@ func peers(ctx context.Context, c *call, e control.Engine) error {
 		return err
 	}
 	sortPeers(all)
-	if err := printPeers(c, all); err != nil {
+	groups, err := e.Workgroups(ctx)
+	if err != nil {
+		return err
+	}
+	if err := printPeers(c, all, groups); err != nil {
 		return err
 	}
 	if n := online(all); n < want {
@@ -148,7 +193,7 @@ func await(ctx context.Context, e control.Engine, want int) ([]discovery.Peer, e
 	}
 }
 
-func printPeers(c *call, all []discovery.Peer) error {
+func printPeers(c *call, all []discovery.Peer, groups []workgroup.Workgroup) error {
 	if c.json {
 		return list(c, all, func(p discovery.Peer) peerRow {
 			id := ""
@@ -156,7 +201,8 @@ func printPeers(c *call, all []discovery.Peer) error {
 				id = p.ID.String()
 			}
 			return peerRow{ID: id, Name: p.Name, FirstName: p.FirstName, Workgroup: p.Workgroup, State: p.State, Addresses: nonNil(p.Addresses),
-				Manual: p.Manual, DialBack: p.DialBack, Newer: p.Newer, Blocked: p.Blocked, Version: p.Version, FirstSeen: when(p.FirstSeen), LastSeen: when(p.LastSeen)}
+				Manual: p.Manual, DialBack: p.DialBack, Newer: p.Newer, Blocked: p.Blocked,
+				Groups: common(p, groups), Verified: p.Verified, Inviting: p.Inviting, Version: p.Version, FirstSeen: when(p.FirstSeen), LastSeen: when(p.LastSeen)}
 		})
 	}
 	if len(all) == 0 {
@@ -175,7 +221,20 @@ func printPeers(c *call, all []discovery.Peer) error {
 		if p.Blocked {
 			state = c.words.Text("cli.peer.blocked")
 		}
-		rows = append(rows, []string{show(p.Name), show(p.Workgroup), state, id, joinAddresses(p.Addresses, 1)})
+		name, in := show(p.Name), []string{}
+		if p.Verified {
+			name += " " + c.words.Text("cli.peer.verified")
+		}
+		for _, g := range common(p, groups) {
+			in = append(in, show(g.Name))
+		}
+		if p.Workgroup != "" {
+			in = append(in, show(p.Workgroup))
+		}
+		if p.Inviting {
+			state += ", " + c.words.Text("cli.peer.inviting")
+		}
+		rows = append(rows, []string{name, strings.Join(in, ", "), state, id, joinAddresses(p.Addresses, 1)})
 	}
 	if err := table(c.Stdout, rows); err != nil {
 		return err
@@ -213,25 +272,6 @@ func peersAdd(ctx context.Context, c *call, e control.Engine) error {
 		return err
 	}
 	return c.done("cli.peers.added", "Address", show(c.args[0]))
-}
-
-func workgroup(ctx context.Context, c *call, e control.Engine) error {
-	if len(c.args) == 1 {
-		if err := e.SetWorkgroup(ctx, c.args[0]); err != nil {
-			return err
-		}
-	}
-	self, err := e.Self(ctx)
-	if err != nil {
-		return err
-	}
-	if c.json {
-		return c.object(struct {
-			Workgroup string `json:"workgroup"`
-		}{self.Workgroup})
-	}
-	_, err = fmt.Fprintln(c.Stdout, show(self.Workgroup))
-	return err
 }
 
 // joinAddresses prints the best few of the addresses.

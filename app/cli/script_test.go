@@ -16,6 +16,9 @@ import (
 
 	"porchlight/app/config"
 	"porchlight/app/control"
+	"porchlight/discovery"
+	"porchlight/discovery/ledger"
+	"porchlight/discovery/workgroup"
 )
 
 // The scripts run the command line against a fake engine behind a real socket.
@@ -119,7 +122,10 @@ func exits(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	if got := Run(ctx, scriptEnv(args[2:], ts.Getenv, ts.Stdout(), ts.Stderr())); got != want {
+	env, f := scriptEnv(args[2:], ts.Getenv, ts.Stdout(), ts.Stderr()), ts.Value(engineKey{}).(*fake)
+	env.Stdin = strings.NewReader(f.answers)
+	f.answers = ""
+	if got := Run(ctx, env); got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
 	}
 }
@@ -163,5 +169,51 @@ func engineCmd(ts *testscript.TestScript, _ bool, args []string) {
 		if !f.did(args[1]) {
 			ts.Fatalf("it did %q", f.calls)
 		}
+	default:
+		engineGroups(ts, f, args)
+	}
+}
+
+// engineGroups is engineCmd for private workgroups, and for what is typed.
+func engineGroups(ts *testscript.TestScript, f *fake, args []string) {
+	switch args[0] {
+	case "hears": // ANSWER...: what is typed at the next command
+		f.answers = strings.Join(args[1:], "\n") + "\n"
+	case "code": // ANSWER...: the recovery code is typed, and then these
+		f.answers = strings.Join(append([]string{strings.ToLower(code)}, args[1:]...), "\n") + "\n"
+	case "asks": // ID NAME N: a device has proved a code
+		n, err := strconv.Atoi(args[3])
+		ts.Check(err)
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.invitations = append(f.invitations, discovery.Invitation{ID: args[1], Workgroup: homeID, State: discovery.InviteAsking, Name: args[2], Device: deviceID(byte(n)), Until: day, Code: "27482913"})
+	case "compares": // ID join|verify: somebody began a comparison
+		f.compares(args[1], args[2] == "join", true)
+	case "other": // STATE: what the other side of a comparison says
+		f.other = discovery.CompareState(args[1])
+	case "twin": // there is another workgroup called Home
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		w := newGroups()[0]
+		w.ID, w.Short, w.Unsaved, w.Role = oldID, shortOf(oldID), false, ledger.Member
+		f.groups = append(f.groups, w)
+	case "removed": // this computer was removed from Home by bo, who is junior to it
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		w := &f.groups[0]
+		w.Standing, w.Role, w.Contest, w.Removal = workgroup.Out, 0, true, &workgroup.Removal{By: deviceID(2), ByName: "bo", Reason: ledger.Lost, At: day}
+	case "offers": // NAME N: somebody started Home over
+		n, err := strconv.Atoi(args[2])
+		ts.Check(err)
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.offers = append(f.offers, workgroup.Offer{ID: workgroup.ID{byte(n)}, Old: homeID, Name: args[1], By: member(2, "bo", 2, "Bo", ledger.Admin, 2),
+			Without: []workgroup.Member{member(3, "anna: work", 3, "Anna", ledger.Member, 2)}, Founded: day})
+	case "common": // bo is in Home and verified; anna invites
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.peers[1].Groups, f.peers[1].Verified, f.peers[2].Inviting = [][32]byte{homeID}, true, true
+	default:
+		ts.Fatalf("no engine %s", args[0])
 	}
 }

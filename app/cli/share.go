@@ -20,10 +20,11 @@ type shareRow struct {
 	Away  bool       `json:"away,omitempty"`
 	To    []string   `json:"to"`
 	Lost  bool       `json:"to_lost,omitempty"`
+	Left  bool       `json:"to_left,omitempty"` // some of it is for a workgroup this computer is not in any more
 }
 
 func rowOfShare(s share.Share) shareRow {
-	return shareRow{ID: s.ID.String(), Name: s.Name, Kind: kindOfShare(s.Kind), Path: s.Path, Added: when(s.Added), Away: s.Away, To: toValues(s), Lost: s.Lost}
+	return shareRow{ID: s.ID.String(), Name: s.Name, Kind: kindOfShare(s.Kind), Path: s.Path, Added: when(s.Added), Away: s.Away, To: toValues(s), Lost: s.Lost, Left: s.Left}
 }
 
 func shareAdd(ctx context.Context, c *call, e control.Engine) error {
@@ -60,13 +61,17 @@ func shareList(ctx context.Context, c *call, e control.Engine) error {
 	if err != nil {
 		return err
 	}
+	groups, err := e.Workgroups(ctx)
+	if err != nil {
+		return err
+	}
 	rows := [][]string{c.words.columns("name", "kind", "to", "path")}
 	for _, s := range all {
 		path := show(s.Path)
 		if s.Away {
 			path += "  " + c.words.Text("cli.share.away")
 		}
-		rows = append(rows, []string{show(s.Name), c.words.Text("cli.kind." + kindOfShare(s.Kind)), c.words.toWords(s, peers), path})
+		rows = append(rows, []string{show(s.Name), c.words.Text("cli.kind." + kindOfShare(s.Kind)), c.words.toWords(s, peers, groups), path})
 	}
 	return table(c.Stdout, rows)
 }

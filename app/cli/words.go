@@ -185,11 +185,24 @@ func (w words) explain(err error) (string, int) {
 	if r := (*safefs.Refusal)(nil); errors.As(err, &r) {
 		return w.Text("cli.error.not-shareable", "Place", show(r.Place), "Why", w.value("refusal.", string(r.Why))), exitFailed
 	}
-	for _, k := range []struct {
-		is   error
-		code int
-		key  string
-	}{
+	for _, k := range slices.Concat(groupErrors(), errorWords()) {
+		if errors.Is(err, k.is) {
+			return w.Text(k.key, "Why", show(err.Error())), k.code
+		}
+	}
+	return show(err.Error()), exitFailed
+}
+
+// said is what is said about a sentinel.
+type said struct {
+	is   error
+	code int
+	key  string
+}
+
+// errorWords are the errors that a command does not explain itself; of several that fit, the first.
+func errorWords() []said {
+	return []said{
 		{control.ErrNoEngine, exitNoEngine, "cli.error.engine-ended"},
 		{control.ErrVersion, exitFailed, "cli.error.version"},
 		{config.ErrLocked, exitFailed, "cli.error.locked"},
@@ -229,10 +242,5 @@ func (w words) explain(err error) (string, int) {
 		{fs.ErrPermission, exitFailed, "cli.error.permission"},
 		{context.Canceled, exitFailed, "cli.error.interrupted"},
 		{context.DeadlineExceeded, exitFailed, "cli.error.slow"},
-	} {
-		if errors.Is(err, k.is) {
-			return w.Text(k.key, "Why", show(err.Error())), k.code
-		}
 	}
-	return show(err.Error()), exitFailed
 }

@@ -269,3 +269,23 @@ func TestUpdateLosesNothing(t *testing.T) {
 		t.Error("left behind:", entries, err)
 	}
 }
+
+// TestOldHomesStayOpen: settings that say nothing of it are of a device in the open workgroup, and leaving it is kept.
+func TestOldHomesStayOpen(t *testing.T) {
+	home := t.TempDir()
+	if err := os.WriteFile(SettingsPath(home), []byte(`{"name":"anna","workgroup":"HOME","network":"home"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, _, err := Load(home)
+	if err != nil || s.Private || s.Workgroup != "HOME" {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	for _, private := range []bool{true, false} {
+		if _, err := Update(t.Context(), home, func(s *Settings) error { s.Private = private; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		if s, _, err = Load(home); err != nil || s.Private != private || s.Workgroup != "HOME" || len(s.unknown) != 0 {
+			t.Errorf("%+v, %v", s, err)
+		}
+	}
+}

@@ -28,6 +28,7 @@ type Settings struct {
 	Format       int               `json:"format,omitempty"`   // see ErrNewer; 0 in files of before 0.2
 	Name         string            `json:"name"`               // of this device, 1 to 64 bytes
 	Workgroup    string            `json:"workgroup"`          // the open workgroup
+	Private      bool              `json:"private,omitempty"`  // this device is not in it: members of its private workgroups see it, and nobody else
 	Network      discovery.Network `json:"network"`            // what a network counts as that nobody was asked about
 	Downloads    string            `json:"downloads"`          // absolute; where pulls go unless told otherwise
 	Port         int               `json:"port,omitempty"`     // TCP; 0 means discovery.DefaultPort or any
@@ -195,7 +196,7 @@ func (s *Settings) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	var err error
-	p.unknown, err = unknown(data, "format", "name", "workgroup", "network", "downloads", "port", "theme", "language", "scale", "first_run_done", "quit_on_close", "said_keep",
+	p.unknown, err = unknown(data, "format", "name", "workgroup", "private", "network", "downloads", "port", "theme", "language", "scale", "first_run_done", "quit_on_close", "said_keep",
 		"queue_held", "limit_up", "limit_down", "limit_from", "limit_until", "networks", "interfaces", "not_interfaces")
 	*s = Settings(p)
 	return err

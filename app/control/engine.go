@@ -10,6 +10,9 @@ import (
 
 	"porchlight/app/doctor"
 	"porchlight/discovery"
+	"porchlight/discovery/ledger"
+	"porchlight/discovery/pairing"
+	"porchlight/discovery/workgroup"
 	"porchlight/share"
 	"porchlight/transfer"
 )
@@ -29,6 +32,12 @@ type Engine interface {
 	Windows
 	Places
 	Identity
+	Groups
+	Members
+	Invites
+	Comparisons
+	Recovery
+	Moves
 }
 
 // Device is this computer and the user's decisions about it.
@@ -131,6 +140,85 @@ type Places interface {
 type Identity interface {
 	// NewIdentity makes this computer a new one, and returns who that is.
 	NewIdentity(ctx context.Context) (discovery.DeviceID, error)
+}
+
+// Groups are the private workgroups this computer is in, or was.
+type Groups interface {
+	// Workgroups returns the private ones, the oldest first.
+	Workgroups(ctx context.Context) ([]workgroup.Workgroup, error)
+	// CreateWorkgroup founds one. Whether this computer stays in the open one beside it is for SetOpen to say.
+	CreateWorkgroup(ctx context.Context, f workgroup.Founding) (workgroup.Workgroup, error)
+	RenameWorkgroup(ctx context.Context, id workgroup.ID, name string) error
+	// LeaveWorkgroup returns workgroup.ErrLastAdmin or ErrUnsaved when something would be lost, unless anyway is true.
+	LeaveWorkgroup(ctx context.Context, id workgroup.ID, anyway bool) error
+	// ForgetWorkgroup drops what is kept of one that this computer is not in any more.
+	ForgetWorkgroup(ctx context.Context, id workgroup.ID) error
+	// SetOpen says whether this computer is in the open workgroup.
+	SetOpen(ctx context.Context, open bool) error
+}
+
+// Members are those of a private workgroup. All but AdmittedBy and Contest is for its admins.
+type Members interface {
+	// RemoveMembers removes all of the devices, or none.
+	RemoveMembers(ctx context.Context, id workgroup.ID, why ledger.Reason, devices []discovery.DeviceID) error
+	SetRole(ctx context.Context, id workgroup.ID, device discovery.DeviceID, role ledger.Role) error
+	RenameMember(ctx context.Context, id workgroup.ID, device discovery.DeviceID, name string) error
+	// AdmittedBy returns the members a device let in, and those that these let in, and so on.
+	AdmittedBy(ctx context.Context, id workgroup.ID, device discovery.DeviceID) ([]workgroup.Member, error)
+	// Contest takes back the removal of this computer by one junior to it.
+	Contest(ctx context.Context, id workgroup.ID) error
+}
+
+// Invites lets computers into a private workgroup, on both sides.
+type Invites interface {
+	// Invite opens an invitation and returns at once.
+	Invite(ctx context.Context, id workgroup.ID, how discovery.Invite) (discovery.Invitation, error)
+	// Invitations returns those of this computer, over or not, the oldest first.
+	Invitations(ctx context.Context) ([]discovery.Invitation, error)
+	// Approve lets in who asks. Key and Via are the engine's to fill in.
+	Approve(ctx context.Context, invitation string, as workgroup.Admission) error
+	// EndInvitation withdraws one, and says no to who asks.
+	EndInvitation(ctx context.Context, invitation string) error
+	// Join takes eight digits, or the text of a QR code, and blocks until this computer is let in, or refused, or ctx ends.
+	Join(ctx context.Context, code string) (workgroup.Workgroup, error)
+}
+
+// Comparisons let two people look whether their screens show the same pictures.
+type Comparisons interface {
+	// Compare asks a device for a comparison, and returns its ID when the pictures can be shown.
+	Compare(ctx context.Context, device discovery.DeviceID, why pairing.Purpose) (string, error)
+	// Comparisons returns those that are under way or were over a short while ago, whoever began them.
+	Comparisons(ctx context.Context) ([]discovery.Comparison, error)
+	AnswerComparison(ctx context.Context, id string, same bool) error
+	// Unverify forgets that a device was verified.
+	Unverify(ctx context.Context, device discovery.DeviceID) error
+}
+
+// Recovery is the code on paper that outranks every device of a private workgroup.
+type Recovery interface {
+	// RecoveryCode returns the code of a workgroup that was founded here; workgroup.ErrErased once it was saved.
+	RecoveryCode(ctx context.Context, id workgroup.ID) (string, error)
+	// RecoverySaved erases it from this computer.
+	RecoverySaved(ctx context.Context, id workgroup.ID) error
+	// RemindLater puts the reminder to save it off by a week.
+	RemindLater(ctx context.Context, id workgroup.ID) error
+	// Moments returns the states of the code's workgroup to go back to, the newest first; neighbours are asked if need be.
+	Moments(ctx context.Context, code string) ([]workgroup.Moment, error)
+	// Recover uses the code.
+	Recover(ctx context.Context, code string, c workgroup.Choice) (workgroup.Workgroup, error)
+}
+
+// Moves are new workgroups that take the place of old ones.
+type Moves interface {
+	// PastMembers returns everybody who ever was in a workgroup: of whom StartOver can keep some.
+	PastMembers(ctx context.Context, id workgroup.ID) ([]workgroup.Member, error)
+	// StartOver founds a workgroup in the place of another one, and offers the devices of keep to move there.
+	StartOver(ctx context.Context, old workgroup.ID, f workgroup.Founding, keep []discovery.DeviceID) (workgroup.Workgroup, error)
+	// Moves returns the offers to move that wait for an answer here.
+	Moves(ctx context.Context) ([]workgroup.Offer, error)
+	// MoveOver joins the new workgroup of that ID and leaves the old one.
+	MoveOver(ctx context.Context, id workgroup.ID) error
+	DeclineMove(ctx context.Context, id workgroup.ID) error
 }
 
 // Limits of the protocol between two processes of one user.

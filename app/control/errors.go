@@ -7,6 +7,9 @@ import (
 	"io/fs"
 
 	"porchlight/discovery"
+	"porchlight/discovery/ledger"
+	"porchlight/discovery/pairing"
+	"porchlight/discovery/workgroup"
 	"porchlight/share"
 	"porchlight/share/catalogue"
 	"porchlight/share/safefs"
@@ -28,7 +31,7 @@ type kind struct {
 
 // kinds returns the errors callers decide on.
 func kinds() []kind {
-	return []kind{
+	return append(groupKinds(), []kind{
 		{"away", transfer.ErrAway},
 		{"gone", transfer.ErrGone},
 		{"busy", transfer.ErrBusy},
@@ -61,6 +64,46 @@ func kinds() []kind {
 		{"canceled", context.Canceled},
 		{"no-engine", ErrNoEngine},
 		{"version", ErrVersion},
+	}...)
+}
+
+// groupKinds are those of private workgroups.
+func groupKinds() []kind {
+	return []kind{
+		{"wg-unknown", workgroup.ErrUnknown},
+		{"wg-not-member", workgroup.ErrNotMember},
+		{"wg-not-admin", workgroup.ErrNotAdmin},
+		{"wg-many", workgroup.ErrMany},
+		{"wg-member", workgroup.ErrMember},
+		{"wg-self", workgroup.ErrSelf},
+		{"wg-last-admin", workgroup.ErrLastAdmin},
+		{"wg-unsaved", workgroup.ErrUnsaved},
+		{"wg-erased", workgroup.ErrErased},
+		{"wg-person", workgroup.ErrPerson},
+		{"wg-role", workgroup.ErrRole},
+		{"wg-reason", workgroup.ErrReason},
+		{"wg-code", workgroup.ErrCode},
+		{"wg-moment", workgroup.ErrMoment},
+		{"wg-no-contest", workgroup.ErrNoContest},
+		{"wg-offer", workgroup.ErrOffer},
+		{"wg-sync", workgroup.ErrSync},
+		{"wg-key", workgroup.ErrKey},
+		{"wg-entry", workgroup.ErrEntry},
+		{"wg-removed", workgroup.ErrRemoved},
+		{"ledger-full", ledger.ErrFull},
+		{"ledger-welcome", ledger.ErrWelcome},
+		{"recovery-text", ledger.ErrRecovery},
+		{"pair-message", pairing.ErrMessage},
+		{"pair-turn", pairing.ErrTurn},
+		{"pair-proof", pairing.ErrProof},
+		{"pair-over", pairing.ErrOver},
+		{"pair-often", pairing.ErrOften},
+		{"pair-blocked", pairing.ErrBlocked},
+		{"pair-code", pairing.ErrCode},
+		{"meet-nobody", discovery.ErrNobody},
+		{"meet-declined", discovery.ErrDeclined},
+		{"meet-no-invitation", discovery.ErrNoInvitation},
+		{"meet-different", discovery.ErrDifferent},
 	}
 }
 

@@ -22,7 +22,8 @@ type fake struct {
 	queue    transfer.Queue
 	maps     []transfer.FileMap
 	to       []share.Grant // of the last AllowShare
-	err      error         // returned by every call but Wait and Watch
+	groups   groups
+	err      error // returned by every call but Wait and Watch
 
 	list  func(ctx context.Context, yield func([]share.Entry) error) error
 	watch func(ctx context.Context, changed func()) error

@@ -21,6 +21,9 @@ import (
 func methods() []string {
 	return []string{"hello", "self", "set-name", "set-workgroup", "set-network", "set-downloads", "finish-first-run", "peers", "add-peer", "forget-peer", "refresh", "diagnose", "shares", "add-share",
 		"rename-share", "remove-share", "offers", "list", "watch", "attend", "show-window", "set-interface", "raw", "pull", "jobs", "pause-job", "resume-job", "cancel-job", "retry-job", "forget-job", "queue", "hold-queue", "move-job", "set-limits", "pieces", "wait",
+		"workgroups", "create-workgroup", "rename-workgroup", "leave-workgroup", "forget-workgroup", "set-open", "remove-members", "set-role", "rename-member", "admitted-by", "contest",
+		"invite", "invitations", "approve", "end-invitation", "join", "compare", "comparisons", "answer-comparison", "unverify",
+		"recovery-code", "recovery-saved", "remind-later", "moments", "recover", "past-members", "start-over", "moves", "move-over", "decline-move",
 		"nothing", "../hello", ""}
 }
 
@@ -53,7 +56,7 @@ func FuzzCall(f *testing.F) {
 			wait:  func(_ context.Context, since uint64) (uint64, error) { return since + 1, nil },
 			raw:   func() (int, string, []byte, error) { return 200, "text/\x00plain", body, nil },
 		}
-		mux := New(Config{Engine: e}).routes(t.Context())
+		mux := New(Config{Engine: brief{e}}).routes(t.Context())
 		w := httptest.NewRecorder()
 		modest(t, len(body), 64, 192<<10, func() {
 			w = httptest.NewRecorder()
@@ -83,6 +86,14 @@ func FuzzCall(f *testing.F) {
 	})
 }
 
+// brief is a fake whose windows close at once: a fuzzing process waits for every call.
+type brief struct{ *fake }
+
+func (brief) Attend(_ context.Context, show func()) error {
+	show()
+	return nil
+}
+
 // plain is a ResponseWriter whose deadlines can be set.
 type plain struct{ *httptest.ResponseRecorder }
 
@@ -106,6 +117,12 @@ func FuzzEngineAnswer(f *testing.F) {
 			_, _ = c.Self(ctx)
 			_, _ = c.Jobs(ctx)
 			_, _ = c.Diagnose(ctx)
+		})
+		modest(t, len(body), 200, 192<<10, func() {
+			_, _ = c.Workgroups(ctx)
+			_, _ = c.Invitations(ctx)
+			_, _ = c.Comparisons(ctx)
+			_, _ = c.Moves(ctx)
 		})
 		modest(t, len(body), 200, 192<<10, func() {
 			_, _ = c.Pull(ctx, transfer.Request{})

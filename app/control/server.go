@@ -156,6 +156,7 @@ func (s *Server) routes(life context.Context) *http.ServeMux {
 	}))
 	add("raw", s.raw)
 	s.addJobs(add)
+	s.addGroups(add)
 	return m
 }
 

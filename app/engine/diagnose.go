@@ -206,7 +206,7 @@ func (m *mesh) suspects(r reports) (out []examined) {
 		if len(p.Addresses) > 0 {
 			x.n.Address = p.Addresses[0].String()
 		}
-		if m.blocked(p.ID) {
+		if m.blocked(p.ID) || m.e.isStranger(p.ID) {
 			continue // as was wished
 		}
 		if x.n.Online || x.n.Heard == doctor.Yes || x.n.ByOthers || time.Since(p.LastSeen) < missedTime {
@@ -214,7 +214,7 @@ func (m *mesh) suspects(r reports) (out []examined) {
 		}
 	}
 	for id, addrs := range r.ids {
-		if _, err := m.roster.Get(id); err != nil && !slices.ContainsFunc(addrs, func(a netip.AddrPort) bool { return known[a] }) {
+		if _, err := m.roster.Get(id); err != nil && !m.e.isStranger(id) && !slices.ContainsFunc(addrs, func(a netip.AddrPort) bool { return known[a] }) {
 			out = append(out, examined{addrs: addrs, n: doctor.Neighbour{ID: id, Name: addrs[0].Addr().String(), Address: addrs[0].String(), Heard: doctor.No, ByOthers: true}})
 		}
 	}

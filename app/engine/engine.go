@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"porchlight/app/config"
+	"porchlight/app/membership"
 	"porchlight/app/store"
 	"porchlight/discovery"
 	"porchlight/discovery/identity"
@@ -53,6 +54,8 @@ const cachedPieces = 1 << 20
 
 // Engine is one device at work.
 type Engine struct {
+	membership.Surface // what people do with private workgroups
+
 	cfg       Config
 	db        *store.DB
 	roster    *presence.Roster
@@ -63,7 +66,11 @@ type Engine struct {
 	changes   changes
 	ups       ups
 	blocks    blocks
+	verified  verified
+	private   *membership.Membership
+	members   memberships // is private
 	learned   *learned
+	sight     visibility
 	relook    chan struct{} // look where this computer is
 	up, down  *pace.Limit   // of the bytes of files
 	limit     chan struct{} // one token: look at the limits again
@@ -120,20 +127,21 @@ func (e *Engine) open(ctx context.Context) error {
 		e.setHealth(h.Service, h.Trouble)
 	}
 	e.roster = presence.New(presence.Config{Self: e.ident.ID(), Store: e.db.Peers(), OnChange: e.changes.bump, Log: e.log})
-	e.catalogue = catalogue.New(catalogue.Config{Store: e.db.Shares(), Own: []string{e.cfg.Home}, OnChange: e.sharesChanged, Log: e.log})
+	e.catalogue = catalogue.New(catalogue.Config{Store: e.db.Shares(), Own: []string{e.cfg.Home}, Default: e.newAudience, OnChange: e.sharesChanged, Log: e.log})
 	e.layers = content.NewCache(e.db.Layers(), cachedPieces)
 	e.watcher = watch.New(watch.Config{OnChange: e.dirChanged, Log: e.log})
-	if e.pulls, err = download.New(download.Config{Store: e.db.Jobs(), Sources: sources{e}, Self: e.selfID, Helpers: sources{e}, Layers: e.layers, OnChange: e.changes.bump, Log: e.log}); err != nil {
+	if e.pulls, err = download.New(download.Config{Store: e.db.Jobs(), Sources: sources{e}, Self: e.selfID, Helpers: sources{e}, Standing: e.db.Standings(), Layers: e.layers, OnChange: e.changes.bump, Log: e.log}); err != nil {
 		return err
 	}
 	e.pulls.Hold(e.settings.QueueHeld)
 	e.setLimits(time.Now())
-	if err := e.blocks.load(e.db.Blocks()); err != nil {
+	if err := errors.Join(e.blocks.load(e.db.Blocks()), e.verified.load(e.db.Verified())); err != nil {
 		return err
 	}
 	if err := e.roster.Load(); err != nil {
 		return err
 	}
+	e.openGroups()
 	return e.catalogue.Load()
 }
 
@@ -174,6 +182,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	part("pull", e.pulls.Run)
 	part("limits", e.keepLimits)
 	part("places", e.watchPlaces)
+	part("groups", e.private.Run)
 	part("network", e.runNetworks)
 	wg.Wait()
 	return nil
@@ -210,7 +219,7 @@ func (e *Engine) setHealth(service, trouble string) {
 func (e *Engine) Self(context.Context) (discovery.Self, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	s := discovery.Self{ID: e.ident.ID(), Name: e.settings.Name, Workgroup: e.settings.Workgroup,
+	s := discovery.Self{ID: e.ident.ID(), Name: e.settings.Name, Workgroup: e.settings.Workgroup, Open: !e.settings.Private,
 		Version: e.cfg.Version, Home: e.cfg.Home, Downloads: e.settings.Downloads, FirstRun: !e.settings.FirstRunDone,
 		Since: e.since.UTC(), Goroutines: runtime.NumGoroutine(), Heap: heap()}
 	if e.net != nil {

@@ -81,6 +81,14 @@ func (l *learned) hear(s discovery.Sighting) (twin bool) {
 	return false
 }
 
+// heardFrom notes an announcement that does not name the device it is of.
+func (l *learned) heardFrom(id discovery.DeviceID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	room(l.heard)
+	l.heard[mdns.IDPrefix(id)] = time.Now()
+}
+
 // heardAgo returns how long ago an announcement of a device came in; false if none did.
 func (l *learned) heardAgo(id discovery.DeviceID) (time.Duration, bool) {
 	l.mu.Lock()

@@ -14,10 +14,10 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"porchlight/app/membership"
 	"porchlight/discovery"
 	"porchlight/discovery/identity"
 	"porchlight/discovery/presence"
-	"porchlight/transfer"
 	"porchlight/transfer/link"
 	"porchlight/transfer/pace"
 	"porchlight/transfer/server"
@@ -47,10 +47,10 @@ type mesh struct {
 	listener *link.Listener
 	server   *server.Server
 	log      *slog.Logger
-	group    func() string // the open workgroup of this device
-	changed  func()        // something that people see has changed
-	refresh  func()        // ask the network who is there
-	announce func()        // say once more who is here
+	e        *Engine // whom this device sees (visible.go)
+	changed  func()  // something that people see has changed
+	refresh  func()  // ask the network who is there
+	announce func()  // say once more who is here
 	probes   chan struct{}
 	pace     *rate.Limiter
 	ups      *ups
@@ -64,10 +64,11 @@ type mesh struct {
 	ctx     context.Context
 	wg      *sync.WaitGroup
 	list    map[discovery.DeviceID]*neighbour
-	doors   map[netip.Addr]int // targets being dialled or waiting, by who announced them
-	waiting int                // their number
-	told    time.Time          // when everybody was told of more neighbours
-	news    bool               // there are more since
+	passed  map[discovery.DeviceID]time.Time // guests that were let go of
+	doors   map[netip.Addr]int               // targets being dialled or waiting, by who announced them
+	waiting int                              // their number
+	told    time.Time                        // when everybody was told of more neighbours
+	news    bool                             // there are more since
 }
 
 // run keeps the mesh until ctx ends, and has joined everything when it returns.
@@ -128,6 +129,7 @@ func (m *mesh) clock(ctx context.Context) {
 			}
 			last = time.Now()
 			m.roster.Expire()
+			m.dismiss(guestTime)
 			m.tellNews(false)
 		case <-gossip.C:
 			m.twin()
@@ -152,8 +154,17 @@ func (m *mesh) spawn(f func(ctx context.Context)) bool {
 	return true
 }
 
-// start returns the neighbour of a known device, begun if it was not; nil when there are too many, or the mesh has ended.
+// start returns the neighbour of a known device, begun if it was not; nil when there are too many, or the mesh has ended, or the two
+// do not see each other.
 func (m *mesh) start(id discovery.DeviceID) *neighbour {
+	if n := m.get(id); n != nil || m.e.isUnseen(id) {
+		return n
+	}
+	return m.begin(id)
+}
+
+// begin is start for somebody who was found welcome just now.
+func (m *mesh) begin(id discovery.DeviceID) *neighbour {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if n := m.list[id]; n != nil {
@@ -230,22 +241,33 @@ func (m *mesh) sighted(s discovery.Sighting) {
 		m.changed()
 	}
 	if m.learned.hear(s) {
+		if !m.e.isOpen() {
+			return // whoever announces it would learn that this device is here
+		}
 		if t, dial := m.roster.Knock(s); dial { // a copy of this device, or this one itself
 			m.dial(t, s)
 		}
 		return
 	}
+	s.Stranger = !s.Gone && !m.e.looksFor(s)
 	t, dial := m.roster.See(s)
+	if t.Known && s.Source == discovery.FromMDNS {
+		m.learned.heardFrom(t.ID)
+	}
 	if !dial || s.Newer { // it would not understand
 		return
 	}
-	if t.Known {
-		if n := m.start(t.ID); n != nil {
-			n.hinted()
-		}
+	if !t.Known {
+		m.dial(t, s)
 		return
 	}
-	m.dial(t, s)
+	n := m.start(t.ID)
+	if n == nil && !s.Stranger { // it hid, and does not any more
+		n = m.begin(t.ID)
+	}
+	if n != nil {
+		n.hinted()
+	}
 }
 
 // tried notes how dialling an address ended, for the roster to know where to look and where not to.
@@ -295,8 +317,11 @@ func (m *mesh) dial(t presence.Target, s discovery.Sighting) {
 		}
 		ctx, cancel := context.WithTimeout(ctx, probeTime)
 		defer cancel()
-		if _, err := m.probe(ctx, t, s.Source == discovery.FromManual); err != nil {
+		id, err := m.probe(ctx, t, s.Source == discovery.FromManual)
+		if err != nil {
 			m.log.Debug("not met", "addresses", t.Addresses, "err", err)
+		} else if s.Instance != "" && m.e.isFriend(id) {
+			m.roster.Met(s.Instance, id)
 		}
 	}) {
 		m.unqueue(door)
@@ -346,8 +371,11 @@ func (m *mesh) probe(ctx context.Context, t presence.Target, manual bool) (disco
 			m.own(g.Answer)
 			return id, errSelf
 		}
-		m.prove(id, g.Answer, a, true, manual)
-		if n := m.start(id); n != nil {
+		if !m.prove(g.Conn.Session, g.Answer, a, true, manual) {
+			m.e.private.Greeted(membership.SessionOf(g.Conn.Session), g.Answer.Proven(), g.Answer.Notices(), nil) // it may say that this device was removed
+			return id, errStranger
+		}
+		if n := m.begin(id); n != nil {
 			n.setBlocked(!g.Answer.DialBack)
 		}
 		return id, nil
@@ -362,15 +390,52 @@ func (m *mesh) own(h wire.Hello) {
 	}
 }
 
-func (m *mesh) prove(id discovery.DeviceID, h wire.Hello, a addrPort, reached, manual bool) {
-	m.learned.meet(id, h)
+// prove notes who said hello. It reports whether that device may be a neighbour; of one that may not, nothing is kept.
+func (m *mesh) prove(s *link.Session, h wire.Hello, a addrPort, reached, manual bool) bool {
+	id := s.ID
 	m.learned.understood(a, id)
+	if n := m.get(id); n != nil {
+		defer n.latest(s, &h)()
+	}
+	if !m.e.isWelcome(s, h) && (m.hasPassed(id) || !m.e.isGuest(s, h)) {
+		m.roster.Renamed(id, "", h.Workgroup)
+		return false
+	}
+	m.learned.meet(id, h)
+	if h.Name == "" {
+		h.Name = m.e.memberName(id)
+	}
 	fresh := m.roster.Prove(presence.Proof{ID: id, Name: h.Name, Workgroup: h.Workgroup, Install: h.Install, Version: h.App,
 		Caps: h.Caps, Address: a, Reached: reached, Manual: manual})
 	if fresh {
 		m.log.Info("met", "peer", id.Short(), "name", h.Name)
 		m.tellNews(true)
 	}
+	return true
+}
+
+// dismiss lets go of neighbours that this device does not see any more, or only for a while.
+func (m *mesh) dismiss(after time.Duration) {
+	for _, n := range m.all() {
+		if time.Since(n.begun) >= after && m.e.isUnseen(n.id) {
+			m.letGo(n.id)
+			if after == 0 {
+				continue // nobody had time for it
+			}
+			m.mu.Lock()
+			room(m.passed)
+			m.passed[n.id] = time.Now()
+			m.mu.Unlock()
+		}
+	}
+}
+
+// hasPassed reports whether a guest was let go of a while ago.
+func (m *mesh) hasPassed(id discovery.DeviceID) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	at, ok := m.passed[id]
+	return ok && time.Since(at) < guestAgain
 }
 
 // tellNews tells everybody that there are more neighbours, now or soon.
@@ -397,8 +462,10 @@ func (m *mesh) Greeted(s *link.Session, h wire.Hello) bool {
 	if h.Port != 0 && !s.Reversed {
 		at = netip.AddrPortFrom(s.Remote.Addr(), h.Port)
 	}
-	m.prove(s.ID, h, at, false, false)
-	n := m.start(s.ID)
+	if !m.prove(s, h, at, false, false) {
+		return true
+	}
+	n := m.begin(s.ID)
 	if n == nil {
 		return true
 	}
@@ -423,65 +490,5 @@ func (m *mesh) Lent(c *link.Conn) {
 		}
 	}) {
 		c.Close()
-	}
-}
-
-// Hints are the neighbours that a device of the same open workgroup is told of (server.Neighbours).
-func (m *mesh) Hints(dev discovery.DeviceID) []wire.PeerHint {
-	p, err := m.roster.Get(dev)
-	if err != nil || !discovery.SameWorkgroup(p.Workgroup, m.group()) {
-		return nil
-	}
-	var out []wire.PeerHint
-	for _, q := range m.roster.Snapshot() {
-		if q.State != discovery.Online || q.ID == dev || !discovery.SameWorkgroup(q.Workgroup, p.Workgroup) {
-			continue
-		}
-		n := m.get(q.ID)
-		h := wire.PeerHint{ID: q.ID[:], Direct: n != nil && n.peer.Direct(), Age: uint32(max(0, time.Since(q.LastSeen)/time.Second))}
-		for _, a := range q.Addresses {
-			if !a.Addr().IsLinkLocalUnicast() && !a.Addr().IsLoopback() && len(h.Addrs) < wire.MaxPeerAddrs {
-				h.Addrs = append(h.Addrs, a.String())
-			}
-		}
-		if len(h.Addrs) > 0 && len(out) < wire.MaxPeers {
-			out = append(out, h)
-		}
-	}
-	return out
-}
-
-// hail asks a neighbour for those it knows, in the background, once at a time however often it says that it knows more.
-func (m *mesh) hail(n *neighbour) {
-	if !n.asking.CompareAndSwap(false, true) {
-		return
-	}
-	if !m.spawn(func(ctx context.Context) {
-		defer n.asking.Store(false)
-		m.gossip(ctx, n)
-	}) {
-		n.asking.Store(false)
-	}
-}
-
-// gossip asks a neighbour for those it knows. What it says is only a hint where to dial.
-func (m *mesh) gossip(ctx context.Context, n *neighbour) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	hints, err := n.client.Hints(ctx)
-	if err != nil {
-		if !errors.Is(err, transfer.ErrAway) {
-			m.log.Debug("no gossip", "peer", n.id.Short(), "err", err)
-		}
-		return
-	}
-	for _, h := range hints {
-		s := discovery.Sighting{ID: discovery.DeviceID(h.ID), Source: discovery.FromGossip, At: time.Now()}
-		for _, text := range h.Addrs {
-			if a, err := netip.ParseAddrPort(text); err == nil {
-				s.Addresses = append(s.Addresses, a)
-			}
-		}
-		m.sighted(s)
 	}
 }

@@ -51,6 +51,7 @@ type neighbour struct {
 	asking atomic.Bool // it is being asked for those it knows
 	lost   atomic.Bool // it was tried and is not there
 	quit   context.CancelFunc
+	begun  time.Time
 
 	tries, hints, lends, events, names *rate.Limiter
 
@@ -60,14 +61,32 @@ type neighbour struct {
 	looked  time.Time  // when it was last checked whether it moved
 	looking bool       // it is about to be checked
 	cut     context.CancelFunc
+
+	naming sync.Mutex // guards the fields below, and is held while the roster is told
+	named  time.Time  // when the device last said in an event what it is called
+	called wire.Event
+}
+
+// namedSince is how long before a connection was made here its hello may have been written there.
+const namedSince = time.Second
+
+// latest holds back what the device says of itself, and puts into a hello what an event said after the connection began: the hello may be older. The caller
+// calls done when it has told the roster.
+func (n *neighbour) latest(s *link.Session, h *wire.Hello) (done func()) {
+	n.naming.Lock()
+	if n.named.After(s.Began.Add(-namedSince)) {
+		h.Name, h.Workgroup = n.called.Name, n.called.Group
+	}
+	return n.naming.Unlock
 }
 
 func newNeighbour(m *mesh, id discovery.DeviceID) *neighbour {
-	n := &neighbour{id: id, m: m, kick: make(chan struct{}, 1), lend: make(chan struct{}, 1),
+	n := &neighbour{id: id, m: m, begun: time.Now(), kick: make(chan struct{}, 1), lend: make(chan struct{}, 1),
 		tries: rate.NewLimiter(triesPerSecond, triesBurst), hints: rate.NewLimiter(rate.Every(hintsEvery), hintsBurst), lends: rate.NewLimiter(lendsPerSecond, lendsBurst),
 		events: rate.NewLimiter(wire.EventsPerSecond, wire.EventsBurst), names: rate.NewLimiter(rate.Every(wire.NamesEvery), wire.NamesBurst)}
 	n.peer = link.NewPeer(id, m.dialer, func() []addrPort { return m.roster.Dialable(id) }, n.greeted)
 	n.client = client.New(n.peer)
+	n.peer.OnAdopt = n.answered
 	n.client.Downloads = m.down
 	n.looks.n = n
 	return n
@@ -75,8 +94,9 @@ func newNeighbour(m *mesh, id discovery.DeviceID) *neighbour {
 
 // greeted is told of every connection this device dialled.
 func (n *neighbour) greeted(g link.Greeting) {
-	n.m.prove(n.id, g.Answer, g.Addr, true, false)
+	n.m.prove(g.Conn.Session, g.Answer, g.Addr, true, false)
 	n.setBlocked(!g.Answer.DialBack)
+	n.answered(g)
 }
 
 // try makes a sleeping neighbour try at once.
@@ -213,7 +233,9 @@ func (n *neighbour) stream(ctx context.Context) how {
 		if n.m.learned.failed(addrPort{}, n.id, err) {
 			n.m.changed()
 		}
-		n.tellBlocked()
+		if !errors.Is(err, transfer.ErrGone) { // it was reached, and hides
+			n.tellBlocked()
+		}
 		return endNever
 	case errors.Is(err, transfer.ErrAway) && time.Since(began) >= wire.OfflineAfter && n.state() == discovery.Suspect:
 		return endSilent
@@ -243,7 +265,10 @@ func (n *neighbour) heard(e wire.Event) {
 			n.looks.changed(share.ID(e.Share), share.Path(e.Path))
 		}
 	case wire.EventSelf:
+		n.naming.Lock()
+		n.named, n.called = time.Now(), e
 		n.m.roster.Renamed(n.id, e.Name, e.Group)
+		n.naming.Unlock()
 	case wire.EventDialBack:
 		n.setBlocked(!e.OK)
 	case wire.EventPeers:
@@ -280,9 +305,13 @@ func (n *neighbour) setOnline() {
 	n.setState(discovery.Online)
 	n.looks.renew()
 	n.m.hail(n)
+	n.m.e.private.Up(n.id, n.client)
 }
 
-func (n *neighbour) setOffline() { n.m.ups.set(n.id, false) }
+func (n *neighbour) setOffline() {
+	n.m.ups.set(n.id, false)
+	n.m.e.private.Down(n.id, n.client)
+}
 
 // isUp returns whether the device is there, and a channel that is closed when it is.
 func (n *neighbour) isUp() (bool, <-chan struct{}) { return n.m.ups.get(n.id) }

@@ -23,13 +23,15 @@ import (
 type network struct {
 	e        *Engine
 	port     int
-	label    string
 	listener *link.Listener
 	server   *server.Server
 	mesh     *mesh
 	mdns     *mdns.Service
 
-	mu    sync.Mutex // guards the field below
+	saying sync.Mutex // one change of what is announced after another
+
+	mu    sync.Mutex // guards the fields below
+	face  face
 	addrs []netip.Addr
 }
 
@@ -87,6 +89,7 @@ func (e *Engine) runNetwork(ctx context.Context) error {
 	e.mu.Lock()
 	e.net = n
 	e.mu.Unlock()
+	n.relabel() // nothing was said yet, and what is true may have changed since it was read
 	e.setHealth("network", "")
 	e.setHealth("accept", "") // of the network before
 	defer func() {
@@ -107,6 +110,7 @@ func (e *Engine) runNetwork(ctx context.Context) error {
 	run("accept", func(ctx context.Context) error { return n.accept(ctx) })
 	run("mdns", n.mdns.Run)
 	wg.Go(func() { n.mesh.run(ctx) })
+	wg.Go(func() { n.relabelDaily(ctx) })
 	e.changes.bump()
 	wg.Wait()
 	return nil
@@ -130,15 +134,18 @@ func (e *Engine) newNetwork(ctx context.Context) (*network, error) {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
 	me := e.me()
-	n := &network{e: e, port: in.Addr().(*net.TCPAddr).Port, label: mdns.NewLabel()}
+	n := &network{e: e, port: in.Addr().(*net.TCPAddr).Port}
+	n.face = n.newFace()
 	n.listener = link.NewListener(door{in, e}, me, e.log)
 	dialer := &link.Dialer{Identity: me, Hello: n.hello}
-	n.mesh = &mesh{self: me.ID(), roster: e.roster, dialer: dialer, listener: n.listener, log: e.log, group: e.group, changed: e.changes.bump,
+	n.mesh = &mesh{e: e, self: me.ID(), roster: e.roster, dialer: dialer, listener: n.listener, log: e.log, changed: e.changes.bump,
 		refresh: func() { n.mdns.Refresh() }, announce: func() { n.mdns.Announce() }, ups: &e.ups, down: e.down, probes: make(chan struct{}, maxProbes), pace: rate.NewLimiter(probesRate, maxWaiting), list: map[discovery.DeviceID]*neighbour{},
-		doors: map[netip.Addr]int{}, learned: e.learned, twin: e.checkTwin, blocked: e.blocks.has}
+		passed: map[discovery.DeviceID]time.Time{}, doors: map[netip.Addr]int{}, learned: e.learned, twin: e.checkTwin, blocked: e.blocks.has}
 	dialer.Tried = n.mesh.tried
-	n.server = server.New(server.Config{Hello: n.hello, Shares: rights{e}, Blocked: e.blocks.has, Neighbours: n.mesh, Watcher: e.watcher, Layers: e.layers, Log: e.log,
-		Checkup: n.mesh.checkup, Holdings: e.pulls, Signer: me, Uploads: e.up})
+	groups, meets, pictures := e.private.Door()
+	n.server = server.New(server.Config{Hello: n.hello, Groups: groups, Meetings: meets, Pictures: pictures, Shares: rights{e}, Blocked: e.blocks.has, Neighbours: n.mesh, Watcher: e.watcher, Layers: e.layers, Log: e.log,
+		Stranger: e.isShutOut,
+		Checkup:  n.mesh.checkup, Holdings: e.pulls, Signer: me, Circle: rights{e}, Uploads: e.up})
 	n.mesh.server = n.server
 	known := mdns.Config{Log: e.log, Record: n.record(), Loopback: e.cfg.Loopback, OnSighting: n.mesh.sighted, OnNetworkChange: n.changed,
 		OnHealth: func(trouble string) { e.setHealth("mdns", trouble) }}
@@ -171,33 +178,26 @@ func (e *Engine) listen(ctx context.Context) (net.Listener, error) {
 	return lc.Listen(ctx, "tcp", ":0")
 }
 
-func (n *network) hello() wire.Hello {
-	n.e.mu.Lock()
-	defer n.e.mu.Unlock()
-	s := n.e.settings
-	return wire.Hello{V: wire.Version, Name: s.Name, Workgroup: s.Workgroup, Install: n.e.install, Port: uint16(n.port), Caps: []string{wire.CapSwarm}, App: n.e.cfg.Version, Now: time.Now().UnixNano()}
-}
-
-func (n *network) record() mdns.Record {
-	n.e.mu.Lock()
-	defer n.e.mu.Unlock()
-	s := n.e.settings
-	return mdns.Record{Instance: n.label, Port: n.port, Name: s.Name, Workgroup: s.Workgroup,
-		IDPrefix: mdns.IDPrefix(n.e.ident.ID()), Flags: mdns.AcceptsManual}
-}
-
-// renamed tells everybody the new name and workgroup.
-func (n *network) renamed() {
-	r := n.record()
-	if err := n.mdns.Update(r); err != nil {
-		n.e.log.Warn("not announced anew", "err", err)
+// hello is what this device says of itself; on a connection that it made it proves its private workgroups, too. (The server does
+// that in an answer.)
+func (n *network) hello(s *link.Session, to *wire.Hello) wire.Hello {
+	h := n.e.introduce(s.ID, n.port)
+	if to != nil {
+		return h
 	}
-	n.server.Tell(wire.Event{Kind: wire.EventSelf, Name: r.Name, Group: r.Workgroup})
+	proofs, err := n.e.private.Prove([32]byte(s.Exporter))
+	if err != nil {
+		n.e.log.Warn("private workgroups are not proven", "err", err)
+		return h
+	}
+	return h.With(proofs)
 }
 
 // changed is told that interfaces or addresses changed. A connection from an address that is gone would only be missed
-// after its silence, so all are made anew.
+// after its silence, so all are made anew. It is told before anything is announced there: nobody is to know by its label that this
+// is the computer that was on the network before.
 func (n *network) changed() {
+	n.relabel()
 	before, now := n.readAddresses()
 	if slices.ContainsFunc(before, func(a netip.Addr) bool { return !slices.Contains(now, a) }) {
 		n.mesh.dropAll()

@@ -157,5 +157,5 @@ func isNewerProtocol(capability string) bool {
 
 // Peers returns the devices known and announced, by name, candidates last.
 func (e *Engine) Peers(context.Context) ([]discovery.Peer, error) {
-	return e.blocks.mark(e.learned.mark(e.roster.Snapshot())), nil
+	return e.blocks.mark(e.seen(e.acquaint(e.learned.mark(e.roster.Snapshot())))), nil
 }

@@ -52,6 +52,7 @@ func (e *Engine) become(ident *identity.Identity) error {
 	e.ident, e.install = ident, install
 	e.at.turn++
 	e.mu.Unlock()
+	e.groupsHealth(e.private.Become(ident))
 	e.againNetwork()
 	e.checkTwin()
 	e.log.Info("this computer is a new one", "id", ident.ID().Short())

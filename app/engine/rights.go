@@ -11,29 +11,65 @@ import (
 	"porchlight/app/store"
 	"porchlight/discovery"
 	"porchlight/discovery/presence"
+	"porchlight/discovery/workgroup"
 	"porchlight/share"
 	"porchlight/share/access"
 	"porchlight/share/catalogue"
 	"porchlight/share/safefs"
 	"porchlight/transfer"
+	"porchlight/transfer/server"
+	"porchlight/transfer/wire"
 )
 
-// rights decides what a device may see, each time anew (server.Shares). Everything a neighbour asks for passes here.
+// rights decides what a device may see, each time anew (server.Shares, server.Circle). Everything a neighbour asks for passes here.
 type rights struct{ e *Engine }
+
+var (
+	_ server.Shares = rights{}
+	_ server.Circle = rights{}
+)
+
+// memberships is who belongs to the private workgroups of this device, now. *membership.Membership is one.
+type memberships interface {
+	// Members names the workgroups in which a device and this one are active, and in step.
+	Members(discovery.DeviceID) []access.Member
+	// Common names those in which both are active, the other being there or not; of this device itself, those in which it is.
+	Common(discovery.DeviceID) []workgroup.ID
+}
+
+// noMemberships is a device without private workgroups.
+type noMemberships struct{}
+
+func (noMemberships) Members(discovery.DeviceID) []access.Member { return nil }
+func (noMemberships) Common(discovery.DeviceID) []workgroup.ID   { return nil }
+
+// groups is who belongs to the private workgroups of this device.
+func (e *Engine) groups() memberships {
+	if e.members == nil {
+		return noMemberships{}
+	}
+	return e.members
+}
+
+// subject is a device as it is at this moment.
+func (e *Engine) subject(dev discovery.DeviceID) access.Subject {
+	return access.Subject{Device: dev, Blocked: e.blocks.has(dev), Members: e.groups().Members(dev), Verified: e.verified.has(dev), Nearby: e.nearby()}
+}
+
+// nearby reports whether this device is in the open workgroup. It is on networks only that its owner is open to: whoever has connected
+// is nearby then.
+func (e *Engine) nearby() bool { return e.isOpen() }
 
 // Offers returns the shares that are there for a device.
 func (r rights) Offers(dev discovery.DeviceID) []share.Offer {
-	return r.e.catalogue.Offers(func(s share.Share) bool { return r.sees(dev, s) })
+	who := r.e.subject(dev)
+	return r.e.catalogue.Offers(func(s share.Share) bool { return mayLook(who, s, time.Now()) })
 }
 
 // Tree returns the folder of a share. One that a device may not see is not there, in the same words.
 func (r rights) Tree(dev discovery.DeviceID, id share.ID) (*safefs.Tree, error) {
-	s, err := r.e.catalogue.Get(id)
-	if err == nil && !r.sees(dev, s) {
-		err = catalogue.ErrUnknown
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", transfer.ErrGone, err)
+	if _, err := r.look(dev, id); err != nil {
+		return nil, err
 	}
 	t, err := r.e.catalogue.Tree(id)
 	if err != nil {
@@ -42,19 +78,102 @@ func (r rights) Tree(dev discovery.DeviceID, id share.ID) (*safefs.Tree, error) 
 	return t, nil
 }
 
-// sees reports whether a device may look at a share now.
-func (r rights) sees(dev discovery.DeviceID, s share.Share) bool {
-	return mayLook(access.Subject{Device: dev, Blocked: r.e.blocks.has(dev), Nearby: true}, s, time.Now())
+// look returns the grant by which a device may look at a share. It does the same for a share that is not there: nobody learns by the
+// time an answer takes which it is.
+func (r rights) look(dev discovery.DeviceID, id share.ID) (share.Grant, error) {
+	who := r.e.subject(dev)
+	s, err := r.e.catalogue.Get(id)
+	if err != nil {
+		s = share.Share{ID: id, Kind: share.Folder, Audience: []share.Grant{{Who: share.ToNobody}}}
+	}
+	g, ok := mayLookBy(who, s, time.Now())
+	if err != nil || !ok {
+		return share.Grant{}, fmt.Errorf("%w: %w", transfer.ErrGone, catalogue.ErrUnknown)
+	}
+	return g, nil
 }
 
-// mayLook reports whether somebody may look at a share, all of it and unasked. This device is on networks only that its owner is
-// open to: whoever has connected is nearby.
+// sees reports whether a device may look at a share now.
+func (r rights) sees(dev discovery.DeviceID, s share.Share) bool {
+	return mayLook(r.e.subject(dev), s, time.Now())
+}
+
+// mayLook reports whether somebody may look at a share, all of it and unasked.
 func mayLook(who access.Subject, s share.Share, now time.Time) bool {
-	if s.Lost {
-		return false
-	}
+	_, ok := mayLookBy(who, s, now)
+	return ok
+}
+
+// mayLookBy is mayLook with the grant that says so.
+func mayLookBy(who access.Subject, s share.Share, now time.Time) (share.Grant, bool) {
 	d := access.Policy{Kind: s.Kind, Audience: s.Audience}.Allows(who, access.Look, access.Answer{}, now)
-	return d.Allowed && !d.Own
+	if s.Lost || !d.Allowed || d.Own {
+		return share.Grant{}, false
+	}
+	if len(s.Audience) == 0 {
+		return access.Open()[d.Row], true
+	}
+	return s.Audience[d.Row], true
+}
+
+// Ground is what the right of a device to look at a share rests on; false if it has none.
+func (r rights) Ground(dev discovery.DeviceID, id share.ID) (server.Ground, bool) {
+	g, err := r.look(dev, id)
+	if err != nil {
+		return server.Ground{}, false
+	}
+	by := server.Ground{Group: g.Workgroup}
+	if g.Who == share.ToEveryone {
+		by.Policy = wire.PolicyMembers
+	}
+	return by, true
+}
+
+// Member reports whether a device and this one are active members of a private workgroup, and in step.
+func (r rights) Member(group [32]byte, dev discovery.DeviceID) bool {
+	return slices.ContainsFunc(r.e.groups().Members(dev), func(m access.Member) bool { return m.Workgroup == group })
+}
+
+// Belongs reports whether both are active members, the other being there or not.
+func (r rights) Belongs(group [32]byte, dev discovery.DeviceID) bool {
+	return slices.Contains(r.e.groups().Common(dev), workgroup.ID(group))
+}
+
+// Met is when this device was in touch with another last.
+func (r rights) Met(dev discovery.DeviceID) time.Time {
+	p, err := r.e.roster.Get(dev)
+	switch {
+	case err != nil:
+		return time.Time{}
+	case p.State == discovery.Online || p.State == discovery.Suspect:
+		return time.Now()
+	}
+	return p.LastSeen
+}
+
+// newAudience is for whom a new share is that nobody said it for.
+func (e *Engine) newAudience(kind share.Kind) []share.Grant {
+	return access.DefaultIn(kind, e.nearby(), e.mine())
+}
+
+// mine names the private workgroups this device is active in.
+func (e *Engine) mine() (out [][32]byte) {
+	for _, id := range e.groups().Common(e.selfID()) {
+		out = append(out, id)
+	}
+	return out
+}
+
+// left notes which shares have rows for a workgroup that this device is not in any more: they are about nobody. What is for the open
+// workgroup is never for more than was said.
+func (e *Engine) left(all []share.Share) []share.Share {
+	mine := e.mine()
+	for i, s := range all {
+		all[i].Left = slices.ContainsFunc(s.Audience, func(g share.Grant) bool {
+			return g.Workgroup != [32]byte{} && !slices.Contains(mine, g.Workgroup)
+		})
+	}
+	return all
 }
 
 // blocks are the devices that this one has nothing to do with. Safe for concurrent use.

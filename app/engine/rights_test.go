@@ -335,12 +335,11 @@ func TestTakenAway(t *testing.T) {
 	}
 	cutWithin(t, time.Second, begin, ended)
 	bo.until("bo's pull says so", func() bool { return bo.job(id).State == transfer.Failed })
-	if got, err := bo.Offers(t.Context(), anna.id); err != nil || len(got) != 0 {
-		t.Errorf("bo is offered %v, %v", got, err)
+	offered := func(w *world, n int) func() bool { // over a connection of its own: the ones before were cut
+		return func() bool { got, err := w.Offers(t.Context(), anna.id); return err == nil && len(got) == n }
 	}
-	if got, err := cleo.Offers(t.Context(), anna.id); err != nil || len(got) != 1 {
-		t.Errorf("cleo is offered %v, %v", got, err)
-	}
+	bo.until("bo is offered nothing", offered(bo, 0))
+	cleo.until("cleo is offered the share", offered(cleo, 1))
 	anna.up.Set(0)
 	if err := anna.AllowShare(t.Context(), o.ID, access.Open()); err != nil {
 		t.Fatal(err)

@@ -65,9 +65,12 @@ func resolve(ctx context.Context, hostport string) ([]netip.AddrPort, error) {
 	return out, nil
 }
 
-// ForgetPeer forgets a device; if it is there it is met again as a stranger. presence.ErrUnknown if it is not known.
-func (e *Engine) ForgetPeer(_ context.Context, id discovery.DeviceID) error {
-	return e.roster.Forget(id)
+// ForgetPeer forgets a device, and that it was verified; if it is there it is met again as a stranger. presence.ErrUnknown if it is not known.
+func (e *Engine) ForgetPeer(ctx context.Context, id discovery.DeviceID) error {
+	if err := e.roster.Forget(id); err != nil {
+		return err
+	}
+	return e.Unverify(ctx, id)
 }
 
 // Refresh asks the network who is there, and tries everybody who is not.
@@ -82,9 +85,12 @@ func (e *Engine) Refresh(context.Context) error {
 }
 
 // Shares returns what this device offers.
-func (e *Engine) Shares(context.Context) ([]share.Share, error) { return e.catalogue.Present(), nil }
+func (e *Engine) Shares(context.Context) ([]share.Share, error) {
+	return e.left(e.catalogue.Present()), nil
+}
 
-// AddShare offers a folder, to anyone nearby if to is empty; an empty name means the folder's own. It returns
+// AddShare offers a folder; an empty name means the folder's own. If to is empty it is for anyone nearby while this device is in the open
+// workgroup, for everyone in its private workgroup if it is in one and in nothing else, and otherwise for nobody until that is said. It returns
 // safefs.ErrNotShareable with the reason for places that are never shared.
 func (e *Engine) AddShare(_ context.Context, path, name string, to ...share.Grant) (share.Share, error) {
 	return e.catalogue.Add(path, name, to...)

@@ -73,7 +73,7 @@ func (n *neighbours) refresh() {
 		if len(g.Computers) == 0 {
 			continue
 		}
-		n.box.Add(newCut(n.w.paint.bold(g.Name, textSmall, colQuiet)))
+		n.box.Add(n.head(g))
 		cells := container.New(newFlow(230, 64, 12))
 		for _, c := range g.Computers {
 			cells.Add(n.cell(c))
@@ -88,6 +88,15 @@ func (n *neighbours) refresh() {
 	n.page.Refresh()
 }
 
+// head names a workgroup, and leads to its page where it has one.
+func (n *neighbours) head(g viewmodel.Group) fyne.CanvasObject {
+	name := newCut(n.w.paint.bold(g.Name, textSmall, colQuiet))
+	if g.To.Page == "" {
+		return name
+	}
+	return n.w.press(inset(3, 3, 0, 0, row(6, 0, []float32{-1, 14}, name, n.w.paint.icon("forward", 14, colQuiet, colNone))), radiusRow, "", func() { n.w.set.Nav.Go(g.To) })
+}
+
 func (n *neighbours) cell(c viewmodel.Computer) fyne.CanvasObject {
 	p := n.w.paint
 	stroke, body := colAccent, colTint
@@ -99,7 +108,12 @@ func (n *neighbours) cell(c viewmodel.Computer) fyne.CanvasObject {
 		state = c.Detail
 	}
 	about := row(6, 0, []float32{0, -1}, p.dot(c.Dot), sentence(p.text(state, textSmall, colQuiet)))
-	text := column(3, newCut(p.bold(c.Name, textBody, colText)), about)
+	name := []fyne.CanvasObject{newCut(p.bold(c.Name, textBody, colText))}
+	widths := []float32{-1}
+	if c.Verified {
+		name, widths = append(name, p.icon("check", 16, theme.ColorNameSuccess, colNone)), append(widths, 16)
+	}
+	text := column(3, row(6, 0, widths, name...), about)
 	var do func()
 	if c.Openable {
 		do = func() { n.w.set.Nav.Go(viewmodel.Place{Page: viewmodel.PageComputer, Device: c.ID}) }
@@ -165,6 +179,9 @@ func (c *computer) draw(x viewmodel.ComputerPage) []fyne.CanvasObject {
 	case x.Empty != "":
 		out = append(out, inset(-6, -6, -8, -8, p.para(x.Empty, colQuiet, "")))
 	}
+	if x.Proof != "" {
+		out = append(out, c.proof(x))
+	}
 	out = append(out, space(1, 8), p.bold(words.Text("computer.facts"), textSmall, colQuiet))
 	facts := container.New(stack{gap: 8})
 	for _, f := range []viewmodel.Fact{{Name: words.Text("computer.workgroup"), Value: x.Group}, {Name: words.Text("computer.address"), Value: x.Address},
@@ -174,6 +191,23 @@ func (c *computer) draw(x viewmodel.ComputerPage) []fyne.CanvasObject {
 		}
 	}
 	return append(out, p.card(inset(14, 14, 16, 16, facts)), c.acts(x))
+}
+
+// proof says whether it is known who it is, and lets one find out.
+func (c *computer) proof(x viewmodel.ComputerPage) fyne.CanvasObject {
+	p, words, vm := c.w.paint, c.w.set.Words, c.w.set.Comparing
+	icon := p.icon("info", 18, colQuiet, colNone)
+	if x.Verified {
+		icon = p.icon("check", 18, theme.ColorNameSuccess, colNone)
+	}
+	box := column(8, container.New(noticeLine{line{8, 0, []float32{18, -1}}}, icon, plain(p.para(x.Proof, colText, theme.SizeNameText))))
+	switch {
+	case x.Verified:
+		box.Add(row(0, 26, []float32{0, -1}, button(words.Text("computer.unverify"), false, func() { vm.Unverify(x.Computer.ID) }), space(1, 1)))
+	case x.Verify != "":
+		box.Add(row(0, 26, []float32{0, -1}, button(x.Verify, false, func() { vm.Verify(x.Computer.ID) }), space(1, 1)))
+	}
+	return p.card(inset(10, 10, 16, 16, box))
 }
 
 // acts are what one can do with the computer itself.

@@ -3,6 +3,7 @@
 package gui
 
 import (
+	"slices"
 	"time"
 
 	"fyne.io/fyne/v2"
@@ -35,17 +36,65 @@ func (w *window) dialog(title string, body fyne.CanvasObject, yes string, do fun
 		wrong.Show()
 		all.Refresh()
 	}
-	if e, ok := body.(*widget.Entry); ok {
-		e.OnSubmitted = func(string) { try() }
-	}
+	w.onEnter(body, try)
 	head := p.para(title, colText, theme.SizeNameSubHeadingText)
 	flush(head)
 	foot := row(8, 0, []float32{-1, 0, 0}, space(1, 1), button(w.set.Words.Text("action.cancel"), false, func() { pop.Hide() }), button(yes, true, try))
 	all = container.New(stack{gap: 10}, space(400, 1), inset(-4, -4, -8, -8, head), body, wrong, foot)
-	pop = widget.NewModalPopUp(inset(16, 14, 20, 20, all), w.win.Canvas())
-	pop.Show()
-	pop.Resize(pop.MinSize())
+	pop = w.raise(all, 2)
 }
+
+// onEnter has Enter in the last field of a body do what its main button does, and in those before go on to the next.
+func (w *window) onEnter(body fyne.CanvasObject, do func()) {
+	next := do
+	for _, e := range slices.Backward(entriesIn(body)) {
+		then := next
+		submitted := func(string) { then() }
+		switch e := e.(type) {
+		case *widget.Entry:
+			e.OnSubmitted = submitted
+		case *widget.SelectEntry:
+			e.OnSubmitted = submitted
+		}
+		next = func() { w.win.Canvas().Focus(e) }
+	}
+}
+
+// entriesIn returns the fields one types into, from top to bottom.
+func entriesIn(o fyne.CanvasObject) (out []fyne.Focusable) {
+	switch x := o.(type) {
+	case *widget.Entry:
+		return []fyne.Focusable{x}
+	case *widget.SelectEntry:
+		return []fyne.Focusable{x}
+	case *fyne.Container:
+		for _, c := range x.Objects {
+			out = append(out, entriesIn(c)...)
+		}
+	}
+	return out
+}
+
+// raise shows what is in all over the window. Where the window is too low for it, the part with the given index scrolls.
+func (w *window) raise(all *fyne.Container, part int) *widget.PopUp {
+	const edge = 24 // of the window that stays
+	pop := widget.NewModalPopUp(inset(16, 14, 20, 20, all), w.win.Canvas())
+	pop.Show()
+	pop.Resize(pop.MinSize()) // text that wraps knows its height now
+	pop.Resize(pop.MinSize())
+	if over := pop.MinSize().Height + edge - w.win.Canvas().Size().Height; over > 0 {
+		body := all.Objects[part]
+		scroll := container.NewVScroll(body)
+		scroll.SetMinSize(fyne.NewSize(body.MinSize().Width, max(body.MinSize().Height-over, leastScroll)))
+		all.Objects[part] = scroll
+		all.Refresh()
+		pop.Resize(pop.MinSize())
+	}
+	return pop
+}
+
+// leastScroll is the least height in which something that scrolls is of use.
+const leastScroll = 60
 
 // showText shows a long text.
 func (w *window) showText(title, text string) {

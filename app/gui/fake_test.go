@@ -29,6 +29,7 @@ type house struct {
 	offers  map[discovery.DeviceID][]share.Offer
 	entries map[share.Path][]share.Entry
 	calls   []string
+	private
 	twin    bool // another computer has the identity of this one
 	version uint64
 	bump    chan struct{}
@@ -50,7 +51,7 @@ func newHouse() *house {
 			Addresses: []netip.AddrPort{netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 168, 1, 20 + n}), discovery.DefaultPort)}}
 	}
 	h := &house{bump: make(chan struct{}), version: 1, offers: map[discovery.DeviceID][]share.Offer{}, entries: map[share.Path][]share.Entry{}}
-	h.self = discovery.Self{ID: device(1), Name: "Anna’s desktop", Workgroup: "Maple Street", Network: discovery.Home, Port: discovery.DefaultPort, Version: "0.1.0",
+	h.self = discovery.Self{ID: device(1), Name: "Anna’s desktop", Workgroup: "Maple Street", Open: true, Network: discovery.Home, Port: discovery.DefaultPort, Version: "0.1.0",
 		Addresses: []netip.AddrPort{netip.MustParseAddrPort("192.168.1.20:47470")}, Home: "/home/anna/.config/porchlight", Downloads: "/home/anna/Downloads/Porchlight"}
 	h.self.Interfaces = []discovery.Interface{
 		{Name: "enp3s0", Used: true, Network: discovery.Home, Addresses: []netip.Addr{netip.MustParseAddr("192.168.1.20")}},

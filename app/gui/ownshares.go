@@ -10,7 +10,6 @@ import (
 	"fyne.io/fyne/v2/widget"
 
 	"porchlight/app/viewmodel"
-	"porchlight/discovery"
 )
 
 // shares is the page of what this computer offers.
@@ -63,42 +62,6 @@ func (s *shares) card(r viewmodel.ShareRow) fyne.CanvasObject {
 	b := s.w.press(inset(12, 12, 0, 0, row(14, 16, []float32{32, -1, 0}, p.thing(r.Icon, 32), text, tools)), radiusCard, "", func() { s.w.set.Shares.Show(r.Path) })
 	b.keys = map[fyne.KeyName]func(){fyne.KeyF2: func() { s.rename(r) }, fyne.KeyDelete: func() { s.remove(r) }}
 	return p.card(b)
-}
-
-// audience lets one choose for whom a share is.
-func (s *shares) audience(r viewmodel.ShareRow) {
-	p, words := s.w.paint, s.w.set.Words
-	ways := []viewmodel.For{viewmodel.ForNearby, viewmodel.ForChosen, viewmodel.ForNobody}
-	var labels []string
-	for _, f := range ways {
-		labels = append(labels, words.Text("shares.for."+string(f)))
-	}
-	choices := s.w.set.Shares.Receivers(r.ID)
-	ticks := container.New(stack{gap: 4})
-	for i := range choices {
-		ticks.Add(ticked(s.w, choices[i].Name, "", choices[i].Chosen, func(on bool) { choices[i].Chosen = on }))
-	}
-	if len(choices) == 0 {
-		ticks.Add(sentence(p.text(words.Text("shares.for.none-known"), textSmall, colQuiet)))
-	}
-	list := container.NewVScroll(ticks)
-	list.SetMinSize(fyne.NewSize(1, min(ticks.MinSize().Height, 120)))
-	shown(list, r.For == viewmodel.ForChosen)
-	which := widget.NewRadioGroup(labels, nil)
-	which.Required = true
-	which.SetSelected(labels[slices.Index(ways, r.For)])
-	which.OnChanged = func(label string) { shown(list, ways[slices.Index(labels, label)] == viewmodel.ForChosen) }
-	// the list has its room from the beginning: a dialog that grows would move under the pointer
-	room := container.NewStack(space(1, list.MinSize().Height), list)
-	s.w.dialog(words.Text("shares.for.title", "Name", r.Name), column(6, which, inset(0, 0, 24, 0, room)), words.Text("action.save"), func() string {
-		var chosen []discovery.DeviceID
-		for _, c := range choices {
-			if c.Chosen {
-				chosen = append(chosen, c.ID)
-			}
-		}
-		return s.w.set.Shares.Allow(r.ID, ways[slices.Index(labels, which.Selected)], chosen)
-	})
 }
 
 func (s *shares) rename(r viewmodel.ShareRow) {

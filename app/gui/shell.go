@@ -41,6 +41,8 @@ type parts struct {
 
 // build makes every part in the colours of the theme, and keeps where the person is.
 func (w *window) build() {
+	w.leave()
+	w.cards.down() // it comes again in the new colours
 	w.paint = newPaint(w.theme, w.app.Settings().ThemeVariant())
 	w.parts = parts{sheet: w.sheet}
 	w.side, w.top = newSidebar(w), newTopbar(w)
@@ -56,12 +58,26 @@ func (w *window) build() {
 		viewmodel.PageSettings:   newSettings(w),
 		viewmodel.PageAbout:      newAbout(w),
 		viewmodel.PageDoctor:     newDoctor(w),
+		viewmodel.PageWorkgroup:  newWorkgroup(w),
+		viewmodel.PageInvite:     newInvite(w),
+		viewmodel.PageSheet:      newSheet(w),
+		viewmodel.PageJoin:       newJoin(w),
+		viewmodel.PageRecover:    newRecover(w),
 	}
 	w.main = container.NewStack()
 	w.body = container.New(&shell{w}, w.side.object, w.top.object, w.main, w.notice.object, w.strip.object, w.details.object)
 	w.root = container.NewStack(canvas.NewRectangle(w.paint.colour(theme.ColorNameBackground)), w.body, w.first.object, w.newNet.object, w.tip.layer)
 	w.win.SetContent(w.root)
 	w.refresh()
+}
+
+// leave takes away what a page leaves behind outside of the window.
+func (w *window) leave() {
+	for _, p := range w.pages {
+		if x, ok := p.(interface{ left() }); ok {
+			x.left()
+		}
+	}
 }
 
 // refresh draws what the view models say now.
@@ -90,10 +106,12 @@ func (w *window) refresh() {
 	}
 	w.details.refresh()
 	w.body.Layout.Layout(w.body.Objects, w.body.Size())
+	w.cards.refresh()
 }
 
 // enter puts a page in the middle.
 func (w *window) enter(at viewmodel.Place) {
+	w.leave()
 	p := w.pages[at.Page]
 	turned := at.Page != w.shown.Page
 	w.shown, w.sheet = at, false
@@ -109,8 +127,8 @@ func (w *window) enter(at viewmodel.Place) {
 		title = w.set.Nav.Title() + " · " + title
 	}
 	w.win.SetTitle(title)
-	if at.Page == viewmodel.PageFolder {
-		w.list.entered()
+	if next, ok := p.(interface{ entered() }); ok {
+		next.entered()
 	}
 }
 

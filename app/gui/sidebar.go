@@ -7,6 +7,8 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/layout"
+	"fyne.io/fyne/v2/theme"
 
 	"porchlight/app/viewmodel"
 )
@@ -51,7 +53,7 @@ func (s *sidebar) refresh() {
 	lines := map[viewmodel.Place]*sideLine{}
 	s.box.Objects = make([]fyne.CanvasObject, 0, len(items))
 	for _, x := range items {
-		if x.Kind != viewmodel.SideItem {
+		if x.To.Page == "" {
 			s.box.Objects = append(s.box.Objects, s.words(x))
 			continue
 		}
@@ -91,6 +93,14 @@ func (s *sidebar) fill(l *sideLine, x viewmodel.Side) {
 	}
 	l.item = x
 	p := s.w.paint
+	if x.Kind == viewmodel.SideHead {
+		head := row(8, 10, []float32{-1, 14}, newCut(p.bold(x.Name, textCaption, colQuiet)), p.icon("forward", 14, colQuiet, colNone))
+		l.inner.Objects = []fyne.CanvasObject{container.NewStack(space(1, sideHeadHeight), head)}
+		l.whole.(*fyne.Container).Layout = layout.NewCustomPaddedLayout(8, 1, 8, 8) // its words stand where those of a head that leads nowhere do
+		l.inner.Refresh()
+		l.press.choose(x.Selected)
+		return
+	}
 	stroke, body, colour := colQuiet, colNone, colText
 	if x.Selected {
 		stroke, body = colAccent, colTint
@@ -102,6 +112,9 @@ func (s *sidebar) fill(l *sideLine, x viewmodel.Side) {
 	t.TextStyle.Bold = x.Selected
 	objects := []fyne.CanvasObject{space(float32(x.Indent)*16, sideRowHeight), p.icon(x.Icon, 18, stroke, body), newCut(t)}
 	widths := []float32{0, 18, -1}
+	if x.Tick {
+		objects, widths = append(objects, p.icon("check", 14, theme.ColorNameSuccess, colNone)), append(widths, 14)
+	}
 	if x.Count != "" {
 		objects, widths = append(objects, p.badge(x.Count)), append(widths, 0)
 	}

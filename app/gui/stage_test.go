@@ -28,8 +28,46 @@ type stage struct {
 
 func newStage(t *testing.T, h *house, look viewmodel.Look, width, height float32) *stage {
 	t.Helper()
-	s := &stage{t: t, h: h, desk: &fakeDesk{own: true}}
+	return newStageOn(t, test.NewTempApp(t), h, look, width, height)
+}
+
+// sharedApp is one app for many windows of one theme, one after the other. Fyne reads the fonts anew and forgets the measures of all
+// texts whenever a theme is set, which costs more than a window.
+type sharedApp struct {
+	fyne.App
+	settings *sharedSettings
+}
+
+func newSharedApp(t *testing.T) *sharedApp {
+	t.Helper()
 	app := test.NewTempApp(t)
+	return &sharedApp{app, &sharedSettings{Settings: app.Settings()}}
+}
+
+func (a *sharedApp) Settings() fyne.Settings { return a.settings }
+
+// sharedSettings has the theme set once, and tells nobody of changes: the windows that would listen are closed by then.
+type sharedSettings struct {
+	fyne.Settings
+	wanted string
+	set    bool
+}
+
+func (s *sharedSettings) AddListener(func(fyne.Settings)) {}
+
+func (s *sharedSettings) SetTheme(t fyne.Theme) {
+	if p, ok := t.(*porch); ok && s.set && p.wanted == s.wanted {
+		return
+	} else if ok {
+		s.wanted = p.wanted
+	}
+	s.set = true
+	s.Settings.SetTheme(t)
+}
+
+func newStageOn(t *testing.T, app fyne.App, h *house, look viewmodel.Look, width, height float32) *stage {
+	t.Helper()
+	s := &stage{t: t, h: h, desk: &fakeDesk{own: true}}
 	if look.Language == "" {
 		look.Language = "en"
 	}

@@ -48,6 +48,7 @@ const (
 	detailsWidth        = 284
 	rowHeight           = 34
 	sideRowHeight       = 30
+	sideHeadHeight      = 24
 )
 
 // shade is one colour in the light and in the dark.
@@ -64,7 +65,7 @@ func palette() map[fyne.ThemeColorName]shade {
 		theme.ColorNameDisabled:            {0x8d8578ff, 0x857d70ff},
 		theme.ColorNamePlaceHolder:         {0x736b5fff, 0x9a9284ff},
 		theme.ColorNameSeparator:           {0xe6e1d8ff, 0x35312bff},
-		theme.ColorNameInputBorder:         {0xd3ccc0ff, 0x4a453dff},
+		theme.ColorNameInputBorder:         {0x938a7dff, 0x7d7569ff},
 		theme.ColorNameInputBackground:     {0xffffffff, 0x26231fff},
 		theme.ColorNamePrimary:             {0xab5a00ff, 0xf2a93bff},
 		theme.ColorNameForegroundOnPrimary: {0xffffffff, 0x231a0cff},

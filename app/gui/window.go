@@ -47,6 +47,7 @@ type window struct {
 	dirty   chan struct{}
 	watched atomic.Bool // the window has the focus
 	bare    bool        // as in Config; set before anything runs
+	cards   *cards
 	parts
 }
 
@@ -85,6 +86,7 @@ func Run(ctx context.Context, cfg Config) error {
 		w.win.Show()
 	}
 	cfg.App.Run()
+	w.leave()
 	close(closed)
 	cancel()
 	wg.Wait()
@@ -118,6 +120,7 @@ func newWindow(cfg Config, later func(func())) (*window, error) {
 		return nil, fmt.Errorf("window: %w", err)
 	}
 	cfg.App.Settings().SetTheme(w.theme)
+	w.cards = &cards{w: w}
 	w.build()
 	w.shortcuts()
 	w.win.SetOnDropped(w.dropped)
@@ -195,6 +198,7 @@ func (w *window) shortcuts() {
 		{fyne.KeyReturn, ctrl, w.get},
 		{fyne.KeyR, ctrl, w.set.Reload},
 		{fyne.KeyComma, ctrl, section(viewmodel.PageSettings)},
+		{fyne.KeyJ, ctrl, section(viewmodel.PageJoin)},
 		{fyne.Key1, ctrl, section(viewmodel.PageNeighbours)},
 		{fyne.Key2, ctrl, section(viewmodel.PageShares)},
 		{fyne.Key3, ctrl, section(viewmodel.PageTransfers)},

@@ -284,6 +284,13 @@ func TestContrast(t *testing.T) {
 			}
 		}
 	}
+	for _, on := range []fyne.ThemeColorName{theme.ColorNameBackground, colRaised} { // an empty box of a tick is nothing but its edge (WCAG 1.4.11)
+		for _, dark := range []bool{false, true} {
+			if c := contrast(p[theme.ColorNameInputBorder].in(dark), p[on].in(dark)); c < 3 {
+				t.Errorf("the edge of a field on %s (dark %v): %.2f", on, dark, c)
+			}
+		}
+	}
 }
 
 func contrast(a, b color.NRGBA) float64 {

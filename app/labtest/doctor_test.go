@@ -295,7 +295,7 @@ func stranger(t testing.TB, from *Host, to *Device, hello wire.Hello) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := link.Dialer{Identity: ident, Hello: func() wire.Hello { return hello }, Net: func(ctx context.Context, a netip.AddrPort) (c net.Conn, err error) {
+	d := link.Dialer{Identity: ident, Hello: func(*link.Session, *wire.Hello) wire.Hello { return hello }, Net: func(ctx context.Context, a netip.AddrPort) (c net.Conn, err error) {
 		err = from.Inside(func() (err error) {
 			var n net.Dialer
 			c, err = n.DialContext(ctx, "tcp", a.String())

@@ -146,7 +146,7 @@ func newCaller(t *testing.T, host *Host, to *node) *caller {
 	return &caller{t: t, host: host, to: to, ident: ident, tried: map[string]int{}, done: map[string]int{}}
 }
 
-func (c *caller) hello() wire.Hello {
+func (c *caller) hello(*link.Session, *wire.Hello) wire.Hello {
 	return wire.Hello{V: wire.Version, Name: "plain", Workgroup: c.to.self.Workgroup, Install: strings.Repeat("0", 32), Now: time.Now().UnixNano()}
 }
 

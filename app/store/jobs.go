@@ -56,7 +56,7 @@ func (j Jobs) PutJob(job transfer.Job) error {
 	db, whole := j.db.state, true
 	if was, ok := j.db.jobs.get(id); ok && was.request(request, string(into)) {
 		whole = false
-		if was.state == job.State && was.listed == job.Listed && was.order == job.Order {
+		if was.state == job.State && was.listed == job.Listed && was.order == job.Order && was.background == job.Background {
 			db = j.db.cache
 		}
 	}
@@ -75,7 +75,7 @@ func (j Jobs) PutJob(job transfer.Job) error {
 	if err != nil {
 		return err
 	}
-	j.db.jobs.put(id, keptJob{asked: request, into: string(into), state: job.State, listed: job.Listed, order: job.Order})
+	j.db.jobs.put(id, keptJob{asked: request, into: string(into), state: job.State, listed: job.Listed, order: job.Order, background: job.Background})
 	return nil
 }
 
@@ -99,11 +99,12 @@ func (j Jobs) NextJob() (transfer.JobID, error) {
 
 // keptJob is what the file has of a job, as far as it decides how the next put is written.
 type keptJob struct {
-	asked  transfer.Request // without Into
-	into   string
-	state  transfer.State
-	listed bool
-	order  int64
+	asked      transfer.Request // without Into
+	into       string
+	state      transfer.State
+	listed     bool
+	order      int64
+	background bool
 }
 
 // request reports whether r, into is what was kept. The paths of one job share their bytes, so comparing many is quick.

@@ -71,6 +71,11 @@ func migrations() []string {
 			name  TEXT NOT NULL,
 			since INTEGER NOT NULL
 		) STRICT;`,
+		`CREATE TABLE verified (
+			id    BLOB PRIMARY KEY,
+			how   INTEGER NOT NULL, -- store.How
+			since INTEGER NOT NULL
+		) STRICT;`,
 	}
 }
 
@@ -85,6 +90,9 @@ func decisions(schema int) []string {
 	}
 	if schema >= blocksSince {
 		tables = append(tables, "blocked")
+	}
+	if schema >= verifiedSince {
+		tables = append(tables, "verified")
 	}
 	return tables
 }
@@ -213,7 +221,7 @@ func (d *DB) prove(ctx context.Context, steps []string) error {
 	if err := d.state.QueryRowContext(ctx, "SELECT count(value) FROM counters WHERE value<0").Scan(&n); err != nil {
 		return err
 	}
-	for _, table := range []string{"shares", "blocked", "workgroups", "peers", "jobs"} {
+	for _, table := range []string{"shares", "blocked", "verified", "workgroups", "peers", "jobs"} {
 		bad, err := d.unreadable(table)
 		if err != nil {
 			return err
@@ -235,8 +243,11 @@ func (d *DB) unreadable(table string) (bad []any, err error) {
 		_, bad, err = d.Jobs().read()
 	case "workgroups":
 		_, bad, err = d.Workgroups().read()
-	case "shares", "blocked":
-		length := map[string]int{"shares": len(share.ID{}), "blocked": len(discovery.DeviceID{})}[table]
+	case "shares", "blocked", "verified":
+		length := len(discovery.DeviceID{})
+		if table == "shares" {
+			length = len(share.ID{})
+		}
 		err = d.rows("read "+table, fmt.Sprintf("SELECT id FROM %s WHERE length(id)<>%d", table, length), func(r *sql.Rows) error {
 			var id []byte
 			if err := r.Scan(&id); err != nil {

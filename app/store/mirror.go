@@ -21,18 +21,20 @@ const (
 	mirrorSuffix = ".shares"
 	mirrorTemp   = ".porchlight-shares-*"
 	mirrorFormat = 1        // of the second copy of the workgroups, and of that of the shares while they had no audiences
-	sharesFormat = 2        // of that of the shares
+	blocksFormat = 2        // of that of the shares while there were no verified devices
+	sharesFormat = 3        // of that of the shares
 	maxMirror    = 16 << 20 // bytes; 256 shares with the longest paths and lists have some 6 MiB
 )
 
-// mirrored is the second copy of the shares and the blocked devices: a file of its own, so that a damaged database takes no
+// mirrored is the second copy of the shares, and of the blocked and the verified devices: a file of its own, so that a damaged database takes no
 // decision of the user with it. The digest tells a damaged one.
 type mirrored struct {
 	Format int             `json:"format"`
-	Digest string          `json:"sha256"` // of the bytes of Shares, and of those of Blocked after them
+	Digest string          `json:"sha256"` // of the bytes of Shares, and of those of Blocked and Verified after them
 	Shares json.RawMessage `json:"shares"`
 
-	Blocked json.RawMessage `json:"blocked,omitempty"`
+	Blocked  json.RawMessage `json:"blocked,omitempty"`
+	Verified json.RawMessage `json:"verified,omitempty"`
 }
 
 type mirroredShare struct {
@@ -50,11 +52,20 @@ type mirroredBlock struct {
 	Since int64  `json:"since"`
 }
 
+type mirroredVerification struct {
+	ID    []byte `json:"id"`
+	How   How    `json:"how"`
+	Since int64  `json:"since"`
+}
+
 // decided is what the second copy is of.
 type decided struct {
-	shares []share.Share // the oldest first
-	blocks []Block
+	shares   []share.Share // the oldest first
+	blocks   []Block
+	verified []Verification
 }
+
+func (d decided) empty() bool { return len(d.shares)+len(d.blocks)+len(d.verified) == 0 }
 
 // both reads what the database says.
 func (d *DB) both() (decided, error) {
@@ -63,11 +74,15 @@ func (d *DB) both() (decided, error) {
 		return decided{}, err
 	}
 	blocks, err := d.Blocks().Blocks()
-	return decided{shares, blocks}, err
+	if err != nil {
+		return decided{}, err
+	}
+	verified, err := d.Verified().Verified()
+	return decided{shares, blocks, verified}, err
 }
 
 func (m mirrored) sum() string {
-	sum := sha256.Sum256(slices.Concat(m.Shares, m.Blocked))
+	sum := sha256.Sum256(slices.Concat(m.Shares, m.Blocked, m.Verified))
 	return hex.EncodeToString(sum[:])
 }
 
@@ -84,12 +99,19 @@ func encodeDecided(all decided) ([]byte, error) {
 	for i, b := range all.blocks {
 		blocks[i] = mirroredBlock{b.Device[:], b.Name, nanos(b.Since)}
 	}
+	verified := make([]mirroredVerification, len(all.verified))
+	for i, v := range all.verified {
+		verified[i] = mirroredVerification{v.Device[:], v.How, nanos(v.Since)}
+	}
 	m := mirrored{Format: sharesFormat}
 	var err error
 	if m.Shares, err = json.Marshal(rows); err != nil {
 		return nil, err
 	}
 	if m.Blocked, err = json.Marshal(blocks); err != nil {
+		return nil, err
+	}
+	if m.Verified, err = json.Marshal(verified); err != nil {
 		return nil, err
 	}
 	m.Digest = m.sum()
@@ -135,7 +157,7 @@ func (d *DB) mirrorAll() error {
 	}
 	for i, s := range all.shares {
 		j := slices.IndexFunc(old.shares, func(o share.Share) bool { return o.ID == s.ID })
-		if !s.Lost || j < 0 || old.shares[j].Lost || format != sharesFormat {
+		if !s.Lost || j < 0 || old.shares[j].Lost || format < blocksFormat {
 			continue
 		}
 		s.Audience, s.Lost = old.shares[j].Audience, false
@@ -145,15 +167,14 @@ func (d *DB) mirrorAll() error {
 		d.log.Warn("for whom a share is could not be read, and comes from the second copy", "name", s.Name)
 		all.shares[i] = s
 	}
-	empty := len(all.shares)+len(all.blocks) == 0
-	if format == sharesFormat && reflect.DeepEqual(old, all) || empty && len(old.shares)+len(old.blocks) == 0 {
+	if format == sharesFormat && reflect.DeepEqual(old, all) || all.empty() && old.empty() {
 		return nil
 	}
 	return d.mirror(all)
 }
 
-// readMirror returns the second copy of the shares and blocked devices of the database at path, and its format. An older one has no
-// audiences: everything was for anyone nearby.
+// readMirror returns the second copy of the shares, and of the blocked and the verified devices, of the database at path, and its
+// format. The oldest one has no audiences: everything was for anyone nearby.
 func readMirror(path string) (all decided, format int, err error) {
 	path += mirrorSuffix
 	fi, err := os.Stat(path)
@@ -171,15 +192,27 @@ func readMirror(path string) (all decided, format int, err error) {
 	if err := json.Unmarshal(data, &m); err != nil {
 		return all, 0, fmt.Errorf("%s: %w: %w", path, ErrDamaged, err)
 	}
+	all, err = m.read()
+	if err != nil {
+		return decided{}, 0, fmt.Errorf("%s: %w", path, err)
+	}
+	return all, m.Format, nil
+}
+
+// read returns what a second copy of any format says; ErrDamaged if it is none.
+func (m mirrored) read() (all decided, err error) {
 	var rows []mirroredShare
 	var blocks []mirroredBlock
-	known := m.Format == sharesFormat || m.Format == mirrorFormat && m.Blocked == nil
-	if !known || m.Digest != m.sum() || json.Unmarshal(m.Shares, &rows) != nil || m.Format == sharesFormat && json.Unmarshal(m.Blocked, &blocks) != nil {
-		return all, 0, fmt.Errorf("%s: %w", path, ErrDamaged)
+	var verified []mirroredVerification
+	switch {
+	case m.Format < mirrorFormat || m.Format > sharesFormat || m.Digest != m.sum(), json.Unmarshal(m.Shares, &rows) != nil,
+		(m.Format < blocksFormat) != (m.Blocked == nil), m.Blocked != nil && json.Unmarshal(m.Blocked, &blocks) != nil,
+		(m.Format < sharesFormat) != (m.Verified == nil), m.Verified != nil && json.Unmarshal(m.Verified, &verified) != nil:
+		return all, ErrDamaged
 	}
 	for _, r := range rows {
 		s := share.Share{ID: r.ID, Kind: r.Kind, Name: r.Name, Path: string(r.Path), Added: fromNanos(r.Added)}
-		if m.Format == sharesFormat {
+		if m.Format >= blocksFormat {
 			decodeAudience(&s, r.Audience)
 		}
 		all.shares = append(all.shares, s)
@@ -187,10 +220,18 @@ func readMirror(path string) (all decided, format int, err error) {
 	for _, r := range blocks {
 		b := Block{Name: r.Name, Since: fromNanos(r.Since)}
 		if len(r.ID) != len(b.Device) {
-			return decided{}, 0, fmt.Errorf("%s: %w", path, ErrDamaged)
+			return all, ErrDamaged
 		}
 		b.Device = discovery.DeviceID(r.ID)
 		all.blocks = append(all.blocks, b)
 	}
-	return all, m.Format, nil
+	for _, r := range verified {
+		v := Verification{How: r.How, Since: fromNanos(r.Since)}
+		if len(r.ID) != len(v.Device) {
+			return all, ErrDamaged
+		}
+		v.Device = discovery.DeviceID(r.ID)
+		all.verified = append(all.verified, v)
+	}
+	return all, nil
 }

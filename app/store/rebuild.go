@@ -19,7 +19,7 @@ import (
 // Damage says what happened to a database that was found damaged, or gone, when it was opened.
 type Damage struct {
 	Aside string   // where the damaged file was put; "" if there was none
-	Lost  []string // tables of which not every row could be read: "shares", "blocked", "workgroups", "peers", "jobs"
+	Lost  []string // tables of which not every row could be read: "shares", "blocked", "verified", "workgroups", "peers", "jobs"
 	Cause error
 }
 
@@ -124,9 +124,9 @@ func (d *DB) fill(ctx context.Context, path, aside string) (lost []string, err e
 		defer old.Close()
 		old.SetMaxOpenConns(1)
 	}
-	tables := []string{"shares", "blocked", "workgroups", "peers", "jobs"}
+	tables := []string{"shares", "blocked", "verified", "workgroups", "peers", "jobs"}
 	if err := d.fillShares(path); err == nil {
-		tables = tables[2:]
+		tables = tables[3:]
 	}
 	for _, table := range tables {
 		salvage := d.salvage
@@ -135,6 +135,8 @@ func (d *DB) fill(ctx context.Context, path, aside string) (lost []string, err e
 			salvage = func(ctx context.Context, old *sql.DB, _ string) error { return d.fillGroups(ctx, path, old) }
 		case "blocked":
 			salvage = d.fillBlocks
+		case "verified":
+			salvage = d.fillVerified
 		}
 		if err := salvage(ctx, old, table); err != nil {
 			lost = append(lost, table)
@@ -144,7 +146,7 @@ func (d *DB) fill(ctx context.Context, path, aside string) (lost []string, err e
 	return lost, d.renumber(ctx, old)
 }
 
-// fillShares takes the shares and the blocked devices from their second copy.
+// fillShares takes the shares, the blocked and the verified devices from their second copy.
 func (d *DB) fillShares(path string) error {
 	all, _, err := readMirror(path)
 	if err != nil {
@@ -158,6 +160,11 @@ func (d *DB) fillShares(path string) error {
 		}
 		for _, b := range all.blocks {
 			if err := putBlock(tx, b); err != nil {
+				return err
+			}
+		}
+		for _, v := range all.verified {
+			if err := putVerified(tx, v); err != nil {
 				return err
 			}
 		}

@@ -318,11 +318,11 @@ func TestDamage(t *testing.T) {
 		lost   []string
 		next   transfer.JobID
 	}{
-		{"not a database", func(t *testing.T, p string) { no(t, os.WriteFile(p, bytes.Repeat([]byte("x"), 5000), 0o600)) }, []string{"shares", "blocked", "peers", "jobs"}, 1001},
+		{"not a database", func(t *testing.T, p string) { no(t, os.WriteFile(p, bytes.Repeat([]byte("x"), 5000), 0o600)) }, []string{"shares", "blocked", "verified", "peers", "jobs"}, 1001},
 		{"shares", func(t *testing.T, p string) { smash(t, p, "shares") }, []string{"shares"}, 6},
 		{"jobs", func(t *testing.T, p string) { smash(t, p, "jobs") }, []string{"jobs"}, 6},
 		{"piece hashes", func(t *testing.T, p string) { smash(t, p, "layers") }, nil, 6},
-		{"cut off", func(t *testing.T, p string) { no(t, os.Truncate(p, 4096)) }, []string{"shares", "blocked", "peers", "jobs"}, 1001},
+		{"cut off", func(t *testing.T, p string) { no(t, os.Truncate(p, 4096)) }, []string{"shares", "blocked", "verified", "peers", "jobs"}, 1001},
 	} {
 		for _, second := range []string{"whole", "damaged", "gone"} {
 			t.Run(tt.name+", second copy "+second, func(t *testing.T) {
@@ -330,7 +330,7 @@ func TestDamage(t *testing.T) {
 				tt.damage(t, path)
 				switch second {
 				case "whole":
-					lost = slices.DeleteFunc(slices.Clone(lost), func(s string) bool { return s == "shares" || s == "blocked" })
+					lost = slices.DeleteFunc(slices.Clone(lost), func(s string) bool { return s == "shares" || s == "blocked" || s == "verified" })
 				case "damaged":
 					no(t, os.Truncate(path+mirrorSuffix, 100))
 				case "gone":

@@ -233,7 +233,7 @@ func TestTheOldSchemaHasNoWorkgroups(t *testing.T) {
 		d, err := open(t.Context(), path, Config{}, migrations())
 		no(t, err)
 		no(t, d.Shares().PutShare(music))
-		for _, step := range []string{"DROP TABLE workgroups", "DROP TABLE entries", "DROP TABLE blocked", "ALTER TABLE shares DROP COLUMN audience"} {
+		for _, step := range []string{"DROP TABLE workgroups", "DROP TABLE entries", "DROP TABLE blocked", "DROP TABLE verified", "ALTER TABLE shares DROP COLUMN audience"} {
 			_, err := d.state.Exec(step)
 			no(t, err)
 		}
@@ -243,7 +243,7 @@ func TestTheOldSchemaHasNoWorkgroups(t *testing.T) {
 			smash(t, path, "peers")
 		}
 		d = openTest(t, path, Config{})
-		if damaged != (d.Damage() != nil) || damaged && (slices.Contains(d.Damage().Lost, "workgroups") || slices.Contains(d.Damage().Lost, "blocked")) {
+		if damaged != (d.Damage() != nil) || damaged && (slices.Contains(d.Damage().Lost, "workgroups") || slices.Contains(d.Damage().Lost, "blocked") || slices.Contains(d.Damage().Lost, "verified")) {
 			t.Errorf("damaged %v: %+v", damaged, d.Damage())
 		}
 		no(t, d.Workgroups().PutWorkgroup(storetest.Home(1)))

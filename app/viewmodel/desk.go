@@ -96,5 +96,5 @@ func (c *core) tidings(before, after snapshot) (out []Tiding) {
 	if after.self.Ask && !before.self.Ask {
 		out = append(out, Tiding{c.words.Text("first.network.title"), c.words.Text("network.new.text", "Where", newPlace(after.self))})
 	}
-	return out
+	return append(out, c.asks(before, after)...)
 }

@@ -108,6 +108,12 @@ type Engine interface {
 	Changes
 	Windows
 	Places
+	Groups
+	Members
+	Invites
+	Comparisons
+	Recovery
+	Moves
 }
 
 // Look is how the window looks. It belongs to the window, not to the engine.

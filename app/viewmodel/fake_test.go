@@ -36,6 +36,7 @@ type fake struct {
 	bump     chan struct{}
 	changed  func() // of the newest watch
 	hold     chan struct{}
+	fakePrivate
 }
 
 var errDisk = errors.New("disk trouble")
@@ -43,7 +44,7 @@ var errDisk = errors.New("disk trouble")
 func device(n byte) (d discovery.DeviceID) { d[0], d[31] = n, n; return d }
 
 func newFake() *fake {
-	return &fake{bump: make(chan struct{}), version: 1, self: discovery.Self{ID: device(1), Name: "anna", Workgroup: "WORKGROUP", Network: discovery.Home, Downloads: "/home/anna/Downloads"}}
+	return &fake{bump: make(chan struct{}), version: 1, self: discovery.Self{ID: device(1), Name: "anna", Workgroup: "WORKGROUP", Open: true, Network: discovery.Home, Downloads: "/home/anna/Downloads"}}
 }
 
 // change alters the state as the engine would.

@@ -110,6 +110,25 @@ func (f Format) When(t, now time.Time) string {
 	case day(now.AddDate(0, 0, -1)):
 		return f.words.Text("time.yesterday", "Time", clock)
 	}
+	return f.Date(t)
+}
+
+// Moment writes a moment so that somebody remembers it: "Tuesday 14:02" in the last days, else "12 Aug 2024, 14:02".
+func (f Format) Moment(t, now time.Time) string {
+	t = t.In(now.Location())
+	days := strings.Fields(f.words.Text("time.weekdays"))
+	clock := f.words.Text("time.clock", "H", fmt.Sprintf("%02d", t.Hour()), "M", fmt.Sprintf("%02d", t.Minute()))
+	switch age := now.Sub(t); {
+	case age < 24*time.Hour && age > -24*time.Hour:
+		return f.When(t, now)
+	case age > 0 && age < 6*24*time.Hour && len(days) == 7:
+		return f.words.Text("time.weekday", "Day", days[int(t.Weekday())], "Time", clock)
+	}
+	return f.words.Text("time.long", "Date", f.Date(t), "Time", clock)
+}
+
+// Date writes a day: "12 Aug 2024".
+func (f Format) Date(t time.Time) string {
 	months := strings.Fields(f.words.Text("time.months"))
 	month := t.Month().String()
 	if len(months) == 12 {

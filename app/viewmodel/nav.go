@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"porchlight/discovery"
+	"porchlight/discovery/workgroup"
 	"porchlight/share"
 )
 
@@ -22,6 +23,11 @@ const (
 	PageAbout      Page = "about"
 	PageDoctor     Page = "doctor"
 	PageFirst      Page = "first"
+	PageWorkgroup  Page = "workgroup"
+	PageInvite     Page = "invite"
+	PageSheet      Page = "sheet"
+	PageJoin       Page = "join"
+	PageRecover    Page = "recover"
 )
 
 // Place is where one can go. It is comparable.
@@ -30,6 +36,7 @@ type Place struct {
 	Device discovery.DeviceID // of PageComputer and PageFolder
 	Share  share.ID           // of PageFolder
 	Path   share.Path         // of PageFolder
+	Group  workgroup.ID       // of PageWorkgroup, PageInvite and PageSheet; zero for the open one
 }
 
 // Crumb is one part of the path bar.
@@ -111,8 +118,12 @@ func above(p Place) (Place, bool) {
 		return p, true
 	case p.Page == PageFolder:
 		return Place{Page: PageComputer, Device: p.Device}, true
-	case p.Page == PageComputer:
+	case p.Page == PageComputer, p.Page == PageWorkgroup, p.Page == PageJoin:
 		return Place{Page: PageNeighbours}, true
+	case p.Page == PageInvite, p.Page == PageSheet:
+		return Place{Page: PageWorkgroup, Group: p.Group}, true
+	case p.Page == PageRecover:
+		return Place{Page: PageJoin}, true
 	}
 	return p, false
 }
@@ -135,7 +146,13 @@ func (n *Navigation) Crumbs() []Crumb {
 	p := n.Place()
 	c := n.core
 	crumbs := []Crumb{{c.words.Text("page.neighbours"), Place{Page: PageNeighbours}}}
-	if p.Page != PageComputer && p.Page != PageFolder {
+	switch p.Page {
+	case PageComputer, PageFolder:
+	case PageWorkgroup:
+		return append(crumbs, Crumb{c.groupName(p.Group), p})
+	case PageInvite, PageSheet:
+		return append(crumbs, Crumb{c.groupName(p.Group), Place{Page: PageWorkgroup, Group: p.Group}}, Crumb{c.words.Text("page." + string(p.Page)), p})
+	default:
 		return []Crumb{{c.words.Text("page." + string(p.Page)), p}}
 	}
 	crumbs = append(crumbs, Crumb{c.deviceName(p.Device), Place{Page: PageComputer, Device: p.Device}})
@@ -160,7 +177,17 @@ func (n *Navigation) Title() string {
 
 // arrive makes the screens ready for p.
 func (s *Set) arrive(p Place) {
+	if p.Page != PageSheet {
+		s.Sheet.close()
+	}
+	if p.Page != PageRecover {
+		s.Recovering.Again()
+	}
 	switch p.Page {
+	case PageInvite:
+		s.Inviting.watch()
+	case PageSheet:
+		s.Sheet.open(p.Group)
 	case PageComputer:
 		s.core.askOffers(p.Device)
 	case PageFolder:

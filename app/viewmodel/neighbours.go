@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"porchlight/discovery"
+	"porchlight/discovery/workgroup"
 	"porchlight/share"
 )
 
@@ -30,13 +31,16 @@ type Computer struct {
 	State    string // in words
 	Detail   string // when it was last here, or what is to know of its name; may be empty
 	Openable bool   // it was proven once, so there is something to open
+	Verified bool   // people compared its pictures or digits, so it is what it says
 	Selected bool
 }
 
 // Group is one workgroup.
 type Group struct {
 	Name      string
-	Own       bool
+	Own       bool  // the open one of this computer
+	To        Place // its page; zero for an open one that is not this computer's
+	Note      string
 	Computers []Computer
 }
 
@@ -59,6 +63,8 @@ type ComputerPage struct {
 	Address string
 	Offers  []OfferRow
 	Blocked bool
+	Verify  string // label of the button that compares pictures, "" when that is not possible now
+	Proof   string // what is known of who it is, in words
 	Empty   string // in words, when there are no offers to show
 	Loading bool
 }
@@ -73,22 +79,30 @@ type Neighbourhood struct{ core *core }
 // that goes quiet keeps its place until it is given up, so that nothing jumps for a moment's silence.
 func (n *Neighbourhood) Groups() []Group {
 	s := n.core.now()
-	var groups []Group
-	if s.ready {
-		groups = []Group{{Name: s.self.Workgroup, Own: true}}
-	}
 	alike := namesakesOf(s.peers)
+	groups, members := n.private(s, alike)
+	private := len(groups)
+	if s.ready {
+		own := Group{Name: s.self.Workgroup, Own: true, To: Place{Page: PageWorkgroup}}
+		if !s.self.Open {
+			own.Note = n.core.words.Text("sidebar.not-open")
+		}
+		groups = append(groups, own)
+	}
 	for _, p := range s.peers {
+		if members[p.ID] {
+			continue
+		}
 		group := cmp.Or(p.Workgroup, s.self.Workgroup) // of one that is only known as blocked nothing else is known
-		i := slices.IndexFunc(groups, func(g Group) bool { return discovery.SameWorkgroup(g.Name, group) })
-		if i < 0 {
+		i := private + slices.IndexFunc(groups[private:], func(g Group) bool { return discovery.SameWorkgroup(g.Name, group) })
+		if i < private {
 			i = len(groups)
 			groups = append(groups, Group{Name: group})
 		}
 		groups[i].Computers = append(groups[i].Computers, n.core.computer(p, alike))
 	}
-	if len(groups) > 1 {
-		slices.SortStableFunc(groups[1:], func(a, b Group) int { return byName(a.Name, b.Name) })
+	if len(groups) > private+1 {
+		slices.SortStableFunc(groups[private+1:], func(a, b Group) int { return byName(a.Name, b.Name) })
 	}
 	for _, g := range groups {
 		slices.SortStableFunc(g.Computers, func(a, b Computer) int {
@@ -96,6 +110,34 @@ func (n *Neighbourhood) Groups() []Group {
 		})
 	}
 	return groups
+}
+
+// private returns the private workgroups, and who is shown in one: whoever is a member stands there and not in an open one, too.
+func (n *Neighbourhood) private(s snapshot, alike namesakes) (groups []Group, members map[discovery.DeviceID]bool) {
+	members = map[discovery.DeviceID]bool{}
+	for _, w := range s.groups {
+		g := Group{Name: nameOfGroup(w), To: Place{Page: PageWorkgroup, Group: w.ID}}
+		if w.Standing != workgroup.In {
+			g.Note = n.core.words.Text("sidebar." + string(w.Standing))
+			groups = append(groups, g)
+			continue
+		}
+		for _, m := range w.Members {
+			if m.Self {
+				continue
+			}
+			members[m.ID] = true
+			x := Computer{ID: m.ID, Name: memberName(m, w.Members), Dot: DotAway, State: n.core.words.Text("state.away")}
+			if i := slices.IndexFunc(s.peers, func(p discovery.Peer) bool { return p.ID == m.ID }); i >= 0 {
+				name := x.Name
+				x = n.core.computer(s.peers[i], alike)
+				x.Name = name
+			}
+			g.Computers = append(g.Computers, x)
+		}
+		groups = append(groups, g)
+	}
+	return groups, members
 }
 
 func away(c Computer) int {
@@ -146,7 +188,7 @@ func (c *core) computer(p discovery.Peer, all namesakes) Computer {
 	if twin && !p.ID.IsZero() {
 		name += " (" + p.ID.Short() + ")"
 	}
-	x := Computer{ID: p.ID, Name: name, Openable: p.State != discovery.Candidate && !p.ID.IsZero()}
+	x := Computer{ID: p.ID, Name: name, Openable: p.State != discovery.Candidate && !p.ID.IsZero(), Verified: p.Verified}
 	switch p.State {
 	case discovery.Online:
 		x.Dot = DotHere
@@ -191,7 +233,7 @@ func (n *Neighbourhood) Empty() Empty {
 		return Empty{n.core.words.Text("trouble.no-engine"), failure}
 	case !s.ready:
 		return Empty{Title: n.core.words.Text("starting")}
-	case len(s.peers) > 0:
+	case len(s.peers) > 0 || slices.ContainsFunc(s.groups, func(w workgroup.Workgroup) bool { return len(w.Members) > 1 }):
 		return Empty{}
 	case s.self.Ask:
 		return Empty{n.core.words.Text("neighbours.ask.title"), n.core.words.Text("neighbours.ask.text")}
@@ -236,6 +278,7 @@ func (n *Neighbourhood) Page(d discovery.DeviceID) (ComputerPage, bool) {
 		if len(p.Addresses) > 0 {
 			x.Address = p.Addresses[0].String()
 		}
+		n.proof(&x, p)
 		o := c.offersOf(d)
 		x.Offers = n.rows(d, o.list, x.Dot)
 		x.Loading = o.loading && o.list == nil
@@ -255,6 +298,28 @@ func (n *Neighbourhood) Page(d discovery.DeviceID) (ComputerPage, bool) {
 		return x, true
 	}
 	return ComputerPage{}, false
+}
+
+// proof says what is known of who a neighbour is, and whether more can be found out now.
+func (n *Neighbourhood) proof(x *ComputerPage, p discovery.Peer) {
+	w := n.core.words
+	switch {
+	case p.Blocked || !x.Openable:
+	case p.Verified:
+		x.Proof = w.Text("computer.verified")
+	default:
+		x.Proof = w.Text("computer.unverified", "Name", x.Name)
+		if x.Dot == DotHere {
+			x.Verify = w.Text("computer.verify")
+		}
+	}
+	for _, id := range p.Groups {
+		if name := n.core.groupName(id); x.Group == "" {
+			x.Group = name
+		} else {
+			x.Group += ", " + name
+		}
+	}
 }
 
 func (n *Neighbourhood) rows(d discovery.DeviceID, list []share.Offer, dot Dot) []OfferRow {

@@ -85,10 +85,7 @@ func (n *Notices) expire(turn int) {
 // errorWords says in words what went wrong. What has no words of its own is told as it is, because a person with a helper
 // on the phone is better off with it than with "something went wrong".
 func (c *core) errorWords(err error) string {
-	for _, known := range []struct {
-		err error
-		key string
-	}{
+	for _, known := range append(groupErrors(), []errorKey{
 		{transfer.ErrAway, "error.away"},
 		{transfer.ErrGone, "error.gone"},
 		{transfer.ErrBusy, "error.busy"},
@@ -116,7 +113,7 @@ func (c *core) errorWords(err error) string {
 		{identity.ErrMissing, "error.key"},
 		{identity.ErrDamaged, "error.key"},
 		{context.DeadlineExceeded, "error.slow"},
-	} {
+	}...) {
 		if errors.Is(err, known.err) {
 			return c.words.Text(known.key, "Why", err)
 		}

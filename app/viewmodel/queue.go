@@ -169,10 +169,13 @@ func (t *Transfers) details(j transfer.Job) JobDetails {
 		fact("average", f.Rate(j.Average()))
 	}
 	fact("into", cmp.Or(j.Result, j.Request.Into))
-	if j.State.Queued() {
-		for _, m := range []transfer.Move{transfer.MoveFirst, transfer.MoveUp, transfer.MoveDown, transfer.MoveLast} {
-			d.Moves = append(d.Moves, MoveAct{m, w.Text("queue.move." + string(m))})
+	for _, s := range j.Sources {
+		if s.Bad > 0 {
+			fact("damaged", w.Text("transfer.damaged", "Count", s.Bad, "N", f.Count(s.Bad), "Name", cmp.Or(s.Name, s.Device.Short())))
 		}
+	}
+	for _, m := range movesOf(j) {
+		d.Moves = append(d.Moves, MoveAct{m, w.Text("queue.move." + string(m))})
 	}
 	for _, s := range j.Sources {
 		line := SourceLine{Name: cmp.Or(s.Name, s.Device.Short()), Figures: f.Size(s.Bytes)}
@@ -236,4 +239,19 @@ func (t *Transfers) section(before, j transfer.Job, first bool) Section {
 		return Section{w.Text("queue.history"), w.Text("action.clear"), t.ForgetEnded}
 	}
 	return Section{}
+}
+
+// movesOf lists what can be done with the place of a transfer.
+func movesOf(j transfer.Job) (moves []transfer.Move) {
+	if j.State.Queued() {
+		moves = append(moves, transfer.MoveFirst, transfer.MoveUp, transfer.MoveDown, transfer.MoveLast)
+	}
+	switch {
+	case j.State.Ended():
+	case j.Background:
+		moves = append(moves, transfer.MoveFront)
+	default:
+		moves = append(moves, transfer.MoveBack)
+	}
+	return moves
 }

@@ -47,7 +47,7 @@ func TestOpenTransfer(t *testing.T) {
 	f.change(func() {
 		f.jobs = []transfer.Job{
 			{ID: 1, From: "Bo", Title: "film", State: transfer.Running, Created: noon(), Result: "/dl/film",
-				Sources: []transfer.SourceRate{{Device: device(2), Name: "Bo", Bytes: 4_000_000, Rate: 2_000_000}, {Device: device(3), Bytes: 7}}},
+				Sources: []transfer.SourceRate{{Device: device(2), Name: "Bo", Bytes: 4_000_000, Rate: 2_000_000}, {Device: device(3), Bytes: 7, Bad: 3}}},
 			{ID: 2, From: "Bo", Title: "b", State: transfer.Paused, Order: 7, Request: transfer.Request{Into: "/dl"}},
 			{ID: 3, From: "Bo", Title: "c", State: transfer.Done, Ended: noon(), Took: 200 * time.Second, Fetched: 600_000_000, Done: 1, Files: 1},
 		}
@@ -61,7 +61,9 @@ func TestOpenTransfer(t *testing.T) {
 	until(t, "it is open", func() bool { r := s.Transfers.Rows()[0]; return r.Open && len(r.Details.Maps) == 1 })
 	d := s.Transfers.Rows()[0].Details
 	want := JobDetails{
-		Facts:   []Fact{{"From", "Bo"}, {"Asked for", "Today 12:00"}, {"Goes to", "/dl/film"}},
+		Facts: []Fact{{"From", "Bo"}, {"Asked for", "Today 12:00"}, {"Goes to", "/dl/film"},
+			{"Look at", device(3).Short() + " sent damaged data 3 times (its disk or memory may be failing). It was fetched again from others."}},
+		Moves:   []MoveAct{{transfer.MoveBack, "In the background"}},
 		Sources: []SourceLine{{"Bo", "4.00\u00a0MB · 2.00\u00a0MB/s"}, {device(3).Short(), "7 bytes"}},
 		Maps:    []MapLine{{"film.mkv", "312 of 1,430 pieces", []uint8{255, 0}}},
 	}
@@ -74,7 +76,7 @@ func TestOpenTransfer(t *testing.T) {
 	until(t, "the map moves", func() bool { return s.Transfers.Rows()[0].Details.Maps[0].Text == "400 of 1,430 pieces" })
 	s.Transfers.Toggle(2)
 	rows := s.Transfers.Rows()
-	if rows[0].Open || !rows[1].Open || !rows[1].Moves || len(rows[1].Details.Moves) != 4 || rows[1].Details.Moves[1] != (MoveAct{transfer.MoveUp, "Earlier"}) {
+	if rows[0].Open || !rows[1].Open || !rows[1].Moves || len(rows[1].Details.Moves) != 5 || rows[1].Details.Moves[1] != (MoveAct{transfer.MoveUp, "Earlier"}) {
 		t.Errorf("the second: %+v", rows[1])
 	}
 	s.Transfers.Move(2, transfer.MoveUp)

@@ -139,7 +139,8 @@ func TestForWhom(t *testing.T) {
 		{share.Share{Audience: to(3)}, ForChosen, "Only for clara"},
 		{share.Share{Audience: to(4, 3, 2)}, ForChosen, "Only for " + bo + ", clara, Study"},
 		{share.Share{Audience: append(to(3, 4, 6, 77), nobody)}, ForChosen, "Only for " + club + ", clara, " + gone + " and 1 more"},
-		{share.Share{Audience: []share.Grant{{Who: share.ToEveryone, Workgroup: [32]byte{1}, Level: share.LookOnly}}}, ForChosen, "Only for others"},
+		{share.Share{Audience: []share.Grant{{Who: share.ToEveryone, Workgroup: [32]byte{1}, Level: share.LookOnly}}}, ForGroup,
+			"Nobody may get it: this computer is not in the workgroup it was for any more. Please choose again."},
 		{share.Share{Lost: true}, ForNobody, "For nobody: for whom it was cannot be read any more. Please choose again."},
 	}
 	for i, tt := range table {
@@ -149,12 +150,12 @@ func TestForWhom(t *testing.T) {
 	s := run(t, f, "en")
 	until(t, "they show", func() bool { return len(s.Shares.Rows()) == len(table) })
 	for i, r := range s.Shares.Rows() {
-		if tt := table[i]; r.For != tt.kind || r.Who != tt.who {
-			t.Errorf("%d: %s %q, want %s %q", i, r.For, r.Who, tt.kind, tt.who)
+		if tt := table[i]; r.Way.For != tt.kind || r.Who != tt.who {
+			t.Errorf("%d: %s %q, want %s %q", i, r.Way.For, r.Who, tt.kind, tt.who)
 		}
 	}
 	var got []string
-	for _, c := range s.Shares.Receivers(share.ID{6}) {
+	for _, c := range s.Shares.Receivers(share.ID{6}, ForChosen) {
 		got = append(got, fmt.Sprint(c.Name, c.Chosen))
 	}
 	wantNames := []string{gone + "true", bo + "false", club + "true", "claratrue", "Studytrue"}
@@ -163,19 +164,25 @@ func TestForWhom(t *testing.T) {
 	if !slices.Equal(got, wantNames) {
 		t.Errorf("one can choose %q, want %q", got, wantNames)
 	}
+	tick := func(id share.ID, devs ...byte) []Receiver {
+		all := s.Shares.Receivers(id, ForChosen)
+		for i := range all {
+			all[i].Chosen = slices.ContainsFunc(devs, func(d byte) bool { return all[i].grant.Device == device(d) })
+		}
+		return all
+	}
 	for call, do := range map[string]func() string{
-		"allow 1 3:2:1 3:3:1": func() string {
-			return s.Shares.Allow(share.ID{1}, ForChosen, []discovery.DeviceID{device(2), device(3)})
-		},
-		"allow 2 5:0:0": func() string { return s.Shares.Allow(share.ID{2}, ForNobody, []discovery.DeviceID{device(2)}) },
-		"allow 3 4:0:1": func() string { return s.Shares.Allow(share.ID{3}, ForNearby, nil) },
+		"allow 1 3:2:1 3:3:1": func() string { return s.Shares.Allow(share.ID{1}, Way{For: ForChosen}, tick(share.ID{1}, 2, 3)) },
+		"allow 2 5:0:0":       func() string { return s.Shares.Allow(share.ID{2}, Way{For: ForNobody}, tick(share.ID{2}, 2)) },
+		"allow 3 4:0:1":       func() string { return s.Shares.Allow(share.ID{3}, Way{For: ForNearby}, nil) },
 	} {
 		if why := do(); why != "" {
 			t.Error(why)
 		}
 		until(t, call, func() bool { return f.called(call) })
 	}
-	if s.Shares.Allow(share.ID{4}, ForChosen, nil) == "" || s.Shares.Allow(share.ID{4}, ForChosen, make([]discovery.DeviceID, share.MaxGrants+1)) == "" {
+	if s.Shares.Allow(share.ID{4}, Way{For: ForChosen}, nil) == "" || s.Shares.Allow(share.ID{4}, Way{For: ForMixed}, nil) == "" ||
+		s.Shares.Allow(share.ID{4}, Way{For: ForChosen}, slices.Repeat([]Receiver{{Chosen: true}}, share.MaxGrants+1)) == "" {
 		t.Error("a list that cannot be kept was taken")
 	}
 }
@@ -214,7 +221,7 @@ func TestShares(t *testing.T) {
 		f.shares = []share.Share{{ID: share.ID{2}, Kind: share.Folder, Name: "b", Path: "/b"}, {ID: share.ID{1}, Kind: share.Folder, Name: "A", Path: "/a"}}
 	})
 	until(t, "both show", func() bool { return len(s.Shares.Rows()) == 2 })
-	if r := s.Shares.Rows()[0]; r.Name != "A" || r.Who != "Everyone nearby may look and get" || r.For != ForNearby || s.Shares.Empty().Title != "" {
+	if r := s.Shares.Rows()[0]; r.Name != "A" || r.Who != "Everyone nearby may look and get" || r.Way.For != ForNearby || s.Shares.Empty().Title != "" {
 		t.Errorf("%+v", r)
 	}
 	s.Shares.Add("/music")

@@ -10,6 +10,7 @@ import (
 
 	"porchlight/assets"
 	"porchlight/discovery"
+	"porchlight/discovery/workgroup"
 	"porchlight/share"
 	"porchlight/transfer"
 )
@@ -43,6 +44,13 @@ type Set struct {
 	NewNetwork *NewNetwork
 	Notices    *Notices
 	Doctor     *Doctor
+	Workgroups *Workgroups
+	Founding   *Founding
+	Sheet      *Sheet
+	Inviting   *Inviting
+	Joining    *Joining
+	Comparing  *Comparing
+	Recovering *Recovering
 	Words      *assets.Words
 	Format     Format
 
@@ -65,6 +73,11 @@ type snapshot struct {
 	shares []share.Share
 	jobs   []transfer.Job
 	queue  transfer.Queue
+
+	groups   []workgroup.Workgroup
+	invites  []discovery.Invitation
+	compares []discovery.Comparison
+	moves    []workgroup.Offer
 }
 
 // offered is what one neighbour offers, as far as it was asked.
@@ -83,7 +96,9 @@ type core struct {
 	note  *Notices
 	stir  chan struct{} // holds one token when the engine said something new
 
-	showTroubles func() // leads to the page that lists what does not work
+	showTroubles func()             // leads to the page that lists what does not work
+	showSheet    func(workgroup.ID) // leads to a recovery sheet
+	joined       func(workgroup.ID) // leads to a workgroup that this computer came into
 
 	mu      sync.Mutex // guards the fields below
 	engine  Engine
@@ -117,6 +132,7 @@ func New(cfg Config) *Set {
 	s.FirstRun = &FirstRun{core: c, nav: s.Nav}
 	s.NewNetwork = &NewNetwork{core: c}
 	s.Sidebar = &Sidebar{core: c, nav: s.Nav, hood: s.Neighbours}
+	s.makeMeetings()
 	s.Nav.arrive = s.arrive
 	return s
 }
@@ -228,12 +244,16 @@ func (c *core) load(ctx context.Context, version uint64) (uint64, error) {
 		n.queue = q
 	}
 	c.loadMaps(ctx, n.jobs)
+	c.loadPrivate(ctx, &n)
 	n.ready = true
 	c.mu.Lock()
 	before := c.snap
 	c.snap = n
 	c.mu.Unlock()
-	if !before.ready {
+	if before.ready {
+		c.sayNews(before, n)
+	} else {
+		c.remind(n.groups)
 		c.sayLosses(n.self.Health)
 	}
 	if c.cfg.Tell != nil {

@@ -127,6 +127,9 @@ func (t *Transfers) row(j transfer.Job) TransferRow {
 		}
 	case transfer.Waiting:
 		r.Text, r.Acts = w.Text("transfer.waiting", "From", j.From), []Act{ActPause, ActCancel}
+		if j.Background {
+			r.Text = w.Text("transfer.waiting.background", "From", j.From)
+		}
 		if t.core.now().queue.Held {
 			r.Icon, r.Text = "pause", w.Text("transfer.held", "From", j.From)
 		}

@@ -23,6 +23,7 @@ type announcer struct {
 
 	// The fields below belong to the goroutine of run.
 	links []link
+	held  bool        // links is about to be another list: only goodbyes are said
 	told  Record      // what neighbours believe; zero if nothing was said, or it was taken back
 	left  int         // announcements still due
 	timer *time.Timer // to the next of them
@@ -42,12 +43,14 @@ func (a *announcer) run(ctx context.Context, nets <-chan network) {
 		case <-ctx.Done():
 			return
 		case n := <-nets:
+			if a.held = n.hold; n.hold {
+				continue
+			}
+			a.part() // before: a label of the network before is not to be heard on this one, not even in a goodbye
 			a.links = n.links
 			a.again(announcements, 0)
 		case <-a.poke:
-			if r := a.self.now(); r.Port == 0 || r.Instance != a.told.Instance {
-				a.bye()
-			}
+			a.part()
 			a.again(announcements, 0)
 		case <-a.timer.C:
 			a.announce()
@@ -63,6 +66,9 @@ func (a *announcer) again(n int, after time.Duration) {
 
 func (a *announcer) announce() {
 	r := a.self.now()
+	if a.held {
+		return // it is due again when the links are there
+	}
 	if r.Port == 0 || a.left == 0 {
 		a.left = 0
 		a.health.set(announcing, nil)
@@ -86,6 +92,13 @@ func (a *announcer) announce() {
 		return
 	}
 	a.timer.Reset(time.Second << (announcements - 1 - a.left))
+}
+
+// part says goodbye if this device has another label now, or none.
+func (a *announcer) part() {
+	if r := a.self.now(); r.Port == 0 || r.Instance != a.told.Instance {
+		a.bye()
+	}
 }
 
 // leave stops answering first, so that nothing brings the device back after its goodbye.

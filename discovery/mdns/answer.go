@@ -152,7 +152,7 @@ func fill(s *discovery.Sighting, l link, src netip.Addr, port int, hosts []netip
 	if err != nil || !isPort(port) {
 		return false
 	}
-	s.Name, s.Workgroup, s.IDPrefix, s.Newer = r.Name, r.Workgroup, r.IDPrefix, r.Newer
+	s.Name, s.Workgroup, s.IDPrefix, s.Newer, s.Tags, s.Slot = r.Name, r.Workgroup, r.IDPrefix, r.Newer, r.Tags, r.Slot
 	for _, a := range l.order(src, append(r.Addresses, hosts...)) {
 		s.Addresses = append(s.Addresses, netip.AddrPortFrom(a, uint16(port)))
 	}

@@ -1,6 +1,6 @@
 // Package mdns announces this device on the local network and reports the announcements of others.
 //
-// One service type, one instance per device, one random label per start. The announcer says once by itself that it came
+// One service type, one instance per device, one random label at a time. The announcer says once by itself that it came
 // or changed, and takes that back when it leaves. The browser asks in two ways at once, directly and through the library,
 // and hears what others say and ask on one ear per link; the responder answers them.
 // Whoever comes new asks at once and so finds everybody; the others learn of it from its announcement.
@@ -13,6 +13,10 @@
 // Port 5353 is everybody's, and floods on it must cost next to nothing and hide nobody. What cannot concern us is thrown
 // away by the system (sieve) or by a look at its bytes (concerns); what does has a limit for each sender (accounts), for
 // all together, and for what is made of it.
+//
+// A device that is in no open workgroup announces nothing that names it: its label, and tags that only members of its private
+// workgroups tell from random ones. They hold for one label; whoever owns the Service gives it another from time to time, and
+// always when the network changes (Config.OnNetworkChange).
 //
 // Everything it reports comes from packets anybody could have sent. A [discovery.Sighting] is a reason to dial, never a fact.
 //
@@ -63,9 +67,11 @@ type Config struct {
 	// Called often, from any goroutine; nil refuses none. After its mind changed, Look must be called.
 	Fit func(name string, prefixes []netip.Prefix) bool
 
-	OnSighting      func(discovery.Sighting) // told of every announcement and goodbye heard; the same ones again and again
-	OnNetworkChange func()                   // told when interfaces or addresses changed, or the computer woke
-	OnHealth        func(trouble string)     // told when that changed: why some neighbours cannot be met, empty if all is well
+	OnSighting func(discovery.Sighting) // told of every announcement and goodbye heard; the same ones again and again
+	// OnNetworkChange is told when interfaces or addresses changed, or the computer woke, and before anything is said there: what
+	// it gives to Update is the first that is heard of this device on a new network.
+	OnNetworkChange func()
+	OnHealth        func(trouble string) // told when that changed: why some neighbours cannot be met, empty if all is well
 
 	Log *slog.Logger // discarded if nil
 }
@@ -115,15 +121,8 @@ func (s *Service) Run(ctx context.Context) error {
 			return nil
 		case n := <-looks:
 			s.cfg.Log.Debug("network", "interfaces", len(n.links), "woke", n.woke)
-			for _, to := range []chan network{announce, browse} {
-				select {
-				case to <- n:
-				case <-ctx.Done():
-					return nil
-				}
-			}
-			if !first && s.cfg.OnNetworkChange != nil {
-				s.cfg.OnNetworkChange()
+			if !s.change(ctx, n, first, announce, browse) {
+				return nil
 			}
 			first = false
 		case <-s.health.changed:
@@ -134,7 +133,29 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 }
 
-// Update changes what is announced, at once: a new name, workgroup, port or flags. Without a port the device takes back
+// change hands a network on. When it is not the first, nothing is said or answered from before its owner is told until it is the
+// one that is used.
+func (s *Service) change(ctx context.Context, n network, first bool, announce, browse chan<- network) bool {
+	give := func(to chan<- network, n network) bool {
+		select {
+		case to <- n:
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
+	if !first && s.cfg.OnNetworkChange != nil {
+		s.browser.responder.quieten()
+		defer s.browser.responder.resume()
+		if !give(announce, network{hold: true}) {
+			return false
+		}
+		s.cfg.OnNetworkChange()
+	}
+	return give(announce, n) && give(browse, n)
+}
+
+// Update changes what is announced, at once: a new name, workgroup, port or invitation. Without a port the device takes back
 // what it said and only looks. An empty Instance keeps the one before; another one makes a new face of this device.
 func (s *Service) Update(r Record) error {
 	if r.Instance == "" {

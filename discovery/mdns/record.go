@@ -3,10 +3,12 @@ package mdns
 import (
 	"crypto/rand"
 	"encoding/base32"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -28,8 +30,10 @@ const (
 	maxTXT       = 400 // bytes, with the length byte of each string
 	maxStrings   = 32
 	maxAddresses = 6
+	tagLen       = 8 // bytes of one tag
 	labelLen     = 16
 	prefixLen    = 14
+	maxBefore    = 8 // labels that are remembered as those of this device
 	letters      = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 )
 
@@ -39,6 +43,8 @@ var ErrTXT = errors.New("not a record of this service")
 // Record is what one device announces. Empty fields are not announced.
 type Record struct {
 	Instance  string // 16 letters, see NewLabel; not part of the TXT
+	Tags      string // of private workgroups, made for this Instance: 4 or 8 of them, see package keyring
+	Slot      string // two digits of an open invitation's code; all of it that may be known
 	Port      int    // TCP, from 1024; not part of the TXT. 0: nothing listens, so nothing is announced
 	Name      string // of the device
 	Workgroup string // the open one
@@ -70,6 +76,8 @@ func (r Record) Check() error {
 		return fmt.Errorf("port %d: %w", r.Port, ErrTXT)
 	case r.IDPrefix != "" && !isPrefix(r.IDPrefix):
 		return fmt.Errorf("id prefix %q: %w", r.IDPrefix, ErrTXT)
+	case r.Tags != "" && !isTags(r.Tags), r.Slot != "" && !isSlot(r.Slot):
+		return fmt.Errorf("tags %q, slot %q: %w", r.Tags, r.Slot, ErrTXT)
 	}
 	for _, name := range []string{r.Name, r.Workgroup} {
 		if name != "" && discovery.CheckName(name) != nil {
@@ -81,8 +89,6 @@ func (r Record) Check() error {
 
 // TXT returns the strings of the TXT record: at most 400 bytes. Where that is too little the name is cut
 // and addresses are left out; the first is told again inside TLS, the others stand in A and AAAA.
-//
-// The keys t (tags of private workgroups) and j (an open invitation) are reserved.
 func (r Record) TXT() []string {
 	out := []string{"v=1"}
 	left := maxTXT - len("v=1") - 1
@@ -96,6 +102,8 @@ func (r Record) TXT() []string {
 		add("f", strconv.FormatUint(uint64(r.Flags), 16))
 	}
 	add("d", r.IDPrefix)
+	add("t", r.Tags)
+	add("j", r.Slot)
 	add("w", escape(r.Workgroup, left-3))
 	add("n", escape(r.Name, left-3))
 	add("a", list(r.Addresses, min(left-3, 250)))
@@ -171,6 +179,16 @@ func (r *Record) take(key, value string) (err error) {
 			return fmt.Errorf("%w: device", ErrTXT)
 		}
 		r.IDPrefix = value
+	case "t":
+		if !isTags(value) {
+			return fmt.Errorf("%w: tags", ErrTXT)
+		}
+		r.Tags = value
+	case "j":
+		if !isSlot(value) {
+			return fmt.Errorf("%w: invitation", ErrTXT)
+		}
+		r.Slot = value
 	case "n":
 		r.Name, err = unescape(value)
 	case "w":
@@ -264,6 +282,14 @@ func isLabel(s string) bool {
 
 func isPrefix(s string) bool { return len(s) == prefixLen && strings.Trim(s, letters) == "" }
 
+// isTags reports whether s is a list of 4 or 8 tags, in the one way to write it.
+func isTags(s string) bool {
+	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
+	return err == nil && isPlain(s) && (len(b) == 4*tagLen || len(b) == 8*tagLen)
+}
+
+func isSlot(s string) bool { return len(s) == 2 && strings.Trim(s, "0123456789") == "" }
+
 // isPort reports whether p may be dialled because of an announcement: nobody can make neighbours knock on system services.
 func isPort(p int) bool { return p >= 1024 && p <= 65535 }
 
@@ -271,7 +297,7 @@ func isPort(p int) bool { return p >= 1024 && p <= 65535 }
 type self struct {
 	mu     sync.Mutex // guards the fields below
 	record Record
-	before string // the instance before this one: its last packets may still be on the way back to us
+	before []string // the instances before this one: their last packets may still be on the way back to us
 }
 
 func (s *self) now() Record {
@@ -288,7 +314,7 @@ func (s *self) set(r Record) bool {
 		return false
 	}
 	if r.Instance != s.record.Instance {
-		s.before = s.record.Instance
+		s.before = append(s.before[max(0, len(s.before)-maxBefore+1):], s.record.Instance)
 	}
 	s.record = r
 	return true
@@ -298,5 +324,5 @@ func (s *self) set(r Record) bool {
 func (s *self) is(instance string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return instance == s.record.Instance || instance == s.before
+	return instance == s.record.Instance || slices.Contains(s.before, instance)
 }

@@ -28,6 +28,12 @@ func size(txt []string) int {
 	return n
 }
 
+// tags are those of a device in one to four private workgroups, and in more.
+var (
+	fourTags  = strings.Repeat("_-aA", 10) + "_-8"
+	eightTags = strings.Repeat("_-aA", 21) + "_w"
+)
+
 func TestTXT(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -37,6 +43,9 @@ func TestTXT(t *testing.T) {
 		{"nothing", Record{}, []string{"v=1"}},
 		{"all", Record{Name: "Anna PC", Workgroup: "WORKGROUP", IDPrefix: "NQC4YIA6B7NW5T", Flags: AcceptsManual | OnBattery, Addresses: addrs("192.168.1.2", "fd00::1")},
 			[]string{"v=1", "f=3", "d=NQC4YIA6B7NW5T", "w=WORKGROUP", "n=Anna%20PC", "a=192.168.1.2,fd00::1"}},
+		{"in a private workgroup only", Record{Tags: fourTags, Flags: AcceptsManual, Addresses: addrs("192.168.1.2")}, []string{"v=1", "f=1", "t=" + fourTags, "a=192.168.1.2"}},
+		{"in both, and inviting", Record{Name: "Anna", Workgroup: "WORKGROUP", IDPrefix: "NQC4YIA6B7NW5T", Tags: eightTags, Slot: "07"},
+			[]string{"v=1", "d=NQC4YIA6B7NW5T", "t=" + eightTags, "j=07", "w=WORKGROUP", "n=Anna"}},
 		{"letters of all kinds", Record{Name: `Bü"\%=`, Workgroup: "写"}, []string{"v=1", "w=%E5%86%99", "n=B%C3%BC%22%5C%25="}},
 		{"no address without its zone", Record{Addresses: addrs("fe80::1", "10.0.0.1", "224.0.0.1", "0.0.0.0", "169.254.1.1")}, []string{"v=1", "a=10.0.0.1,169.254.1.1"}},
 		{"six addresses", Record{Addresses: addrs("10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5", "10.0.0.6", "10.0.0.7")},
@@ -54,7 +63,7 @@ func TestTXTIsNeverTooLong(t *testing.T) {
 	wide := strings.Repeat("写", 21)                                  // 63 bytes, 189 escaped
 	blank := strings.Repeat("é", 29) + " x" + strings.Repeat("é", 2) // would end in its blank where the room ends
 	for _, name := range []string{wide, blank, strings.Repeat("a ", 31) + "a"} {
-		r := Record{Name: name, Workgroup: wide, IDPrefix: "NQC4YIA6B7NW5T", Flags: 3}
+		r := Record{Name: name, Workgroup: wide, IDPrefix: "NQC4YIA6B7NW5T", Flags: 3, Tags: eightTags, Slot: "99"}
 		for range maxAddresses {
 			r.Addresses = append(r.Addresses, netip.MustParseAddr("2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff"))
 		}
@@ -63,7 +72,7 @@ func TestTXTIsNeverTooLong(t *testing.T) {
 			t.Errorf("%d bytes", n)
 		}
 		back, err := ParseTXT(txt)
-		if err != nil || !strings.HasPrefix(name, back.Name) || back.Name == "" || back.Workgroup != wide {
+		if err != nil || !strings.HasPrefix(name, back.Name) || back.Name == "" || back.Workgroup != wide || back.Tags != eightTags || back.Slot != "99" {
 			t.Errorf("came back as %+v, %v", back, err)
 		}
 	}
@@ -93,6 +102,13 @@ func TestParseTXTRefuses(t *testing.T) {
 		{"a name that is no UTF-8", []string{"v=1", "n=%FF"}},
 		{"a name too long", []string{"v=1", "n=" + strings.Repeat("a", 65)}},
 		{"flags", []string{"v=1", "f=100"}},
+		{"no tags", []string{"v=1", "t="}},
+		{"three tags", []string{"v=1", "t=" + strings.Repeat("a", 32)}},
+		{"nine tags", []string{"v=1", "t=" + strings.Repeat("a", 96)}},
+		{"tags with padding", []string{"v=1", "t=" + fourTags + "="}},
+		{"tags written in another way", []string{"v=1", "t=" + fourTags[:42] + "9"}},
+		{"a slot of three", []string{"v=1", "j=270"}},
+		{"a slot that is no number", []string{"v=1", "j=2x"}},
 		{"a device in lower case", []string{"v=1", "d=nqc4yia6b7nw5t"}},
 		{"addresses", []string{"v=1", "a=10.0.0.1,here"}},
 		{"an address with a zone", []string{"v=1", "a=fe80::1%eth0"}},
@@ -102,8 +118,8 @@ func TestParseTXTRefuses(t *testing.T) {
 			t.Errorf("%s: taken as %+v", tt.name, r)
 		}
 	}
-	if r, err := ParseTXT([]string{"V=1", "t=aaaa", "j=27", "later", "N=x"}); err != nil || r.Name != "x" {
-		t.Errorf("reserved and unknown keys: %+v, %v", r, err)
+	if r, err := ParseTXT([]string{"V=1", "J=27", "later", "N=x"}); err != nil || r.Name != "x" || r.Slot != "27" {
+		t.Errorf("unknown keys: %+v, %v", r, err)
 	}
 }
 
@@ -145,6 +161,9 @@ func TestCheck(t *testing.T) {
 		{"privileged port", Record{Instance: label, Port: 1023}, false},
 		{"name", Record{Instance: label, Name: "a\nb"}, false},
 		{"device", Record{Instance: label, IDPrefix: "x"}, false},
+		{"tags", Record{Instance: label, Tags: fourTags, Slot: "00"}, true},
+		{"tags cut short", Record{Instance: label, Tags: fourTags[1:]}, false},
+		{"slot", Record{Instance: label, Slot: "7"}, false},
 	} {
 		if err := tt.record.Check(); (err == nil) != tt.ok {
 			t.Errorf("%s: %v", tt.name, err)
@@ -177,6 +196,8 @@ func FuzzParseTXT(f *testing.F) {
 	f.Add("v=1")
 	f.Add("v=1\nn=Anna%20PC\nw=WORKGROUP\nd=NQC4YIA6B7NW5T\nf=3\na=192.168.1.2,fd00::1")
 	f.Add("v=1\nn=%E2%80%AE\na=::ffff:1.2.3.4,::")
+	f.Add("v=1\nf=1\nt=" + fourTags + "\nj=07\na=10.0.0.1")
+	f.Add("v=1\nt=" + eightTags + "\nj=7")
 	f.Add("v=1\nv=1\n=\n\\195")
 	f.Fuzz(func(t *testing.T, text string) {
 		r, err := ParseTXT(strings.Split(text, "\n"))

@@ -30,14 +30,21 @@ type responder struct {
 	self *self
 
 	mu    sync.Mutex // held while an answer is sent
-	quiet bool       // the goodbye was said, or is about to be
+	quiet int        // reasons to be: the goodbye was said, or is about to be; the network changes
 }
 
 // quieten ends all answers; when it returns none is on the way.
 func (r *responder) quieten() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.quiet = true
+	r.quiet++
+}
+
+// resume takes one quieten back.
+func (r *responder) resume() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.quiet--
 }
 
 // mouth is what a responder has for one socket. It belongs to the goroutine that reads it, but for limit.
@@ -93,7 +100,7 @@ func (r *responder) answer(m *mouth, packet []byte, src netip.AddrPort) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.quiet {
+	if r.quiet > 0 {
 		return
 	}
 	if err := m.send(b, a.to); err != nil {

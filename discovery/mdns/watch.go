@@ -17,6 +17,7 @@ const (
 type network struct {
 	links []link
 	woke  bool
+	hold  bool // nothing else is said here: these links may be gone, and others come
 }
 
 // Watch calls changed whenever interfaces or addresses may have changed, and now and then anyway, until ctx ends.

@@ -72,7 +72,8 @@ type entry struct {
 type candidate struct {
 	sighting discovery.Sighting
 	first    time.Time
-	proven   bool // it turned out to be a known device, or this one; no longer shown
+	proven   bool               // it turned out to be a known device, or this one; no longer shown
+	id       discovery.DeviceID // that device, if it was dialled because of this announcement; zero otherwise
 }
 
 // attempts limits how often one address of unproven targets is dialled.
@@ -122,8 +123,10 @@ func (r *Roster) Snapshot() []discovery.Peer {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	out := make([]discovery.Peer, 0, len(r.known)+len(r.candidates))
+	invites := r.inviting()
 	for _, e := range r.known {
 		p := e.peer
+		p.Inviting = invites(p.ID)
 		p.Addresses = r.addresses(e)
 		p.Caps = slices.Clone(p.Caps)
 		out = append(out, p)
@@ -134,7 +137,7 @@ func (r *Roster) Snapshot() []discovery.Peer {
 		}
 		s := c.sighting
 		out = append(out, discovery.Peer{Name: s.Name, Workgroup: s.Workgroup, State: discovery.Candidate,
-			Addresses: slices.Clone(s.Addresses), FirstSeen: c.first, LastSeen: s.At})
+			Addresses: slices.Clone(s.Addresses), FirstSeen: c.first, LastSeen: s.At, Inviting: s.Slot != ""})
 	}
 	slices.SortFunc(out, func(a, b discovery.Peer) int {
 		if ca, cb := a.State == discovery.Candidate, b.State == discovery.Candidate; ca != cb {
@@ -215,8 +218,8 @@ func (r *Roster) Forget(id discovery.DeviceID) error {
 	_, ok := r.known[id]
 	delete(r.known, id)
 	for _, c := range r.candidates {
-		if c.sighting.IDPrefix == prefix(id) {
-			c.proven = false
+		if c.sighting.IDPrefix == prefix(id) || c.id == id {
+			c.proven, c.id = false, discovery.DeviceID{}
 		}
 	}
 	r.mu.Unlock()

@@ -1,6 +1,7 @@
 package presence
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"time"
@@ -63,6 +64,9 @@ func (r *Roster) see(s discovery.Sighting) (t Target, dial, changed bool) {
 		}
 		changed = r.note(s, false)
 	}
+	if s.Stranger {
+		return Target{}, false, changed
+	}
 	s.Addresses = r.credible(s, s.ID, func(a netip.AddrPort) bool { return r.dialed[a] != nil && !r.doors.has(a) })
 	if s.Source == discovery.FromGossip {
 		s.Addresses = r.untried(s.Addresses, s.At)
@@ -79,7 +83,7 @@ func (r *Roster) match(s discovery.Sighting) *entry {
 		return r.known[s.ID]
 	}
 	if s.IDPrefix == "" {
-		return nil
+		return r.nameless(s)
 	}
 	for id, e := range r.known {
 		if prefix(id) == s.IDPrefix {
@@ -98,7 +102,7 @@ func (r *Roster) note(s discovery.Sighting, proven bool) bool {
 			return false // a flood: those that are there already stay
 		}
 		r.candidates[s.Instance] = &candidate{sighting: s, first: s.At, proven: proven}
-		return !proven && s.Name != ""
+		return !proven && s.Name != "" || s.Slot != ""
 	}
 	old := c.sighting
 	if s.Name == "" {
@@ -108,7 +112,7 @@ func (r *Roster) note(s discovery.Sighting, proven bool) bool {
 	c.sighting = s
 	shown := !c.proven
 	c.proven = c.proven || proven
-	return shown && (c.proven || s.Name != old.Name || s.Workgroup != old.Workgroup)
+	return s.Slot != old.Slot || shown && (c.proven || s.Name != old.Name || s.Workgroup != old.Workgroup)
 }
 
 // claims counts the unproven candidates that the sender of a new one has announced. On the loopback interface all have the
@@ -128,7 +132,7 @@ func (r *Roster) claims(s discovery.Sighting) (n int) {
 func (r *Roster) dropCandidate(instance string) bool {
 	c := r.candidates[instance]
 	delete(r.candidates, instance)
-	return c != nil && !c.proven
+	return c != nil && (!c.proven || c.sighting.Slot != "")
 }
 
 // Expire drops candidates that were not heard of for CandidateLife; whoever runs the clock calls it now and then.
@@ -145,7 +149,7 @@ func (r *Roster) expire(now time.Time) (changed bool) {
 	for k, c := range r.candidates {
 		if now.Sub(c.sighting.At) > CandidateLife {
 			delete(r.candidates, k)
-			changed = changed || !c.proven
+			changed = changed || !c.proven || c.sighting.Slot != ""
 		}
 	}
 	for k, a := range r.dialed {
@@ -227,8 +231,8 @@ func (r *Roster) untried(in []netip.AddrPort, now time.Time) (out []netip.AddrPo
 // Proof is what a device said inside TLS, and so proved.
 type Proof struct {
 	ID        discovery.DeviceID
-	Name      string
-	Workgroup string
+	Name      string // empty if it does not say: what was known of it before stays
+	Workgroup string // likewise empty if it is in no open workgroup
 	Install   string
 	Version   string
 	Caps      []string
@@ -254,7 +258,10 @@ func (r *Roster) Prove(p Proof) (fresh bool) {
 	}
 	q := &e.peer
 	before := *q
-	q.Name, q.Workgroup, q.Install, q.Version, q.Caps = p.Name, p.Workgroup, p.Install, p.Version, slices.Clone(p.Caps)
+	if p.Name != "" {
+		q.Name, q.FirstName = p.Name, cmp.Or(q.FirstName, p.Name)
+	}
+	q.Workgroup, q.Install, q.Version, q.Caps = p.Workgroup, p.Install, p.Version, slices.Clone(p.Caps)
 	q.Manual = q.Manual || p.Manual
 	q.LastSeen = now
 	if p.Reached && p.Address.IsValid() {
@@ -278,13 +285,17 @@ func (r *Roster) Prove(p Proof) (fresh bool) {
 	return fresh
 }
 
-// Renamed notes the name and workgroup a known device told on its event stream.
+// Renamed notes the name and workgroup a known device told on its event stream, or that somebody who may gave it another name.
+// An empty name leaves what was known; an empty workgroup says that it is in no open one.
 func (r *Roster) Renamed(id discovery.DeviceID, name, workgroup string) {
-	if discovery.CheckName(name) != nil || discovery.CheckName(workgroup) != nil {
+	if name != "" && discovery.CheckName(name) != nil || workgroup != "" && discovery.CheckName(workgroup) != nil {
 		return
 	}
 	r.mu.Lock()
 	e := r.known[id]
+	if e != nil && name == "" {
+		name = e.peer.Name
+	}
 	if e == nil || e.peer.Name == name && e.peer.Workgroup == workgroup {
 		r.mu.Unlock()
 		return

@@ -97,6 +97,19 @@ func Default(kind share.Kind, workgroup [32]byte) []share.Grant {
 	return []share.Grant{g}
 }
 
+// DefaultIn is the list a new share begins with on a device that is in the open workgroup, or not, and active in some private ones: what
+// a device in the open one shares is for anyone nearby, that of a device in nothing but one private workgroup for everyone in it. With
+// several to choose from, or none, it is for nobody until its owner says.
+func DefaultIn(kind share.Kind, open bool, workgroups [][32]byte) []share.Grant {
+	switch {
+	case open:
+		return Default(kind, [32]byte{})
+	case len(workgroups) == 1:
+		return Default(kind, workgroups[0])
+	}
+	return []share.Grant{{Who: share.ToNobody}}
+}
+
 // about reports whether g is about s at now.
 func about(g share.Grant, s Subject, now time.Time) bool {
 	if !g.Whole() || !g.Until.IsZero() && !now.Before(g.Until) {

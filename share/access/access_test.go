@@ -139,6 +139,31 @@ func TestOrder(t *testing.T) {
 	}
 }
 
+// TestDefaultsFollowTheDevice: what nobody said it for is for those who see the device anyhow, or for nobody.
+func TestDefaultsFollowTheDevice(t *testing.T) {
+	nobody := []share.Grant{{Who: share.ToNobody}}
+	for _, tt := range []struct {
+		open bool
+		in   [][32]byte
+		want []share.Grant
+	}{
+		{true, nil, Default(share.Folder, [32]byte{})},
+		{true, [][32]byte{home}, Default(share.Folder, [32]byte{})},
+		{false, [][32]byte{home}, Default(share.Folder, home)},
+		{false, [][32]byte{home, work}, nobody},
+		{false, nil, nobody},
+	} {
+		got := DefaultIn(share.Folder, tt.open, tt.in)
+		if !slices.Equal(got, tt.want) || share.CheckGrants(got) != nil {
+			t.Errorf("open %v, in %d: %+v", tt.open, len(tt.in), got)
+		}
+		p := Policy{share.Folder, got}
+		if elsewhere := (Subject{Device: phone, Members: []Member{{work, bo}}}); p.Sees(elsewhere, now) || p.Sees(stranger, now) != tt.open || p.Sees(member, now) && !slices.Equal(got, Default(share.Folder, home)) {
+			t.Errorf("open %v, in %d: seen by others than that", tt.open, len(tt.in))
+		}
+	}
+}
+
 func TestAsking(t *testing.T) {
 	const asks, yes, no = "asks", "yes", "no"
 	for _, tt := range []struct {

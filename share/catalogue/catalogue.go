@@ -44,8 +44,10 @@ type Store interface {
 
 // Config says what a catalogue works with.
 type Config struct {
-	Store    Store    // in memory only if nil
-	Own      []string // Porchlight's own folders, never shared
+	Store Store    // in memory only if nil
+	Own   []string // Porchlight's own folders, never shared
+	// Default is for whom a new share is that nobody said it for; access.Default in the open workgroup if nil.
+	Default  func(share.Kind) []share.Grant
 	Log      *slog.Logger
 	OnChange func() // called after each change of the list, with no lock held
 }
@@ -69,6 +71,9 @@ func New(cfg Config) *Catalogue {
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Default == nil {
+		cfg.Default = func(kind share.Kind) []share.Grant { return access.Default(kind, [32]byte{}) }
 	}
 	if cfg.OnChange == nil {
 		cfg.OnChange = func() {}
@@ -121,7 +126,7 @@ func (c *Catalogue) Get(id share.ID) (share.Share, error) {
 
 // Add offers a folder. Without a name it gets that of the folder, numbered if another share has it; a name that was asked for is taken as it is, or is ErrTaken.
 // The path is made absolute and kept as it was given: a link may lead elsewhere later. It is for whom to says; without that for whom
-// access.Default does, in the open workgroup.
+// Config.Default does.
 func (c *Catalogue) Add(path, name string, to ...share.Grant) (share.Share, error) {
 	if err := share.CheckGrants(to); err != nil {
 		return share.Share{}, err
@@ -138,7 +143,7 @@ func (c *Catalogue) Add(path, name string, to ...share.Grant) (share.Share, erro
 		s.Kind = share.Drive
 	}
 	if s.Audience = slices.Clone(to); len(to) == 0 {
-		s.Audience = access.Default(s.Kind, [32]byte{})
+		s.Audience = c.cfg.Default(s.Kind)
 	}
 	rand.Read(s.ID[:]) //nolint:errcheck // never fails
 	c.change.Lock()

@@ -27,6 +27,8 @@ type Part struct {
 	id   PartID
 	root *os.Root
 	dir  *os.File
+
+	gauge Gauge // nil if nobody measures
 }
 
 // Part opens the private folder of a pull, making it if it is not there. The caller closes it.
@@ -92,7 +94,7 @@ func (p *Part) Close() error {
 
 // Put writes a whole small file, not yet durable: Sync does that for many at once.
 func (p *Part) Put(name string, data []byte, mtime time.Time) error {
-	if err := p.putWatched(name, data, mtime); err != nil {
+	if err := p.putTimed(name, data, mtime); err != nil {
 		return fmt.Errorf("write part: %w", diskError(err))
 	}
 	return nil
@@ -245,8 +247,7 @@ func (p *Part) setTime(name string, t time.Time) error {
 	return err
 }
 
-// Sync returns when the named files, put or sealed, will survive a loss of power.
-func (p *Part) Sync(names []string) error {
+func (p *Part) sync(names []string) error {
 	if err := flush(p, names); err != nil {
 		return fmt.Errorf("sync parts: %w", diskError(err))
 	}

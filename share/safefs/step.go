@@ -58,11 +58,12 @@ func (w Watch) step(s Step, do func() error) error {
 type PartFile struct {
 	f     *os.File
 	watch Watch
+	gauge Gauge
 	name  string // below the Dest
 }
 
 func (p *Part) file(f *os.File, name string) *PartFile {
-	return &PartFile{f: f, watch: p.dest.watch, name: p.rel(name)}
+	return &PartFile{f: f, watch: p.dest.watch, gauge: p.gauge, name: p.rel(name)}
 }
 
 // rel is a name in the part folder, seen from the Dest; empty where nobody watches.
@@ -73,8 +74,7 @@ func (p *Part) rel(name string) string {
 	return path.Join(partsDir, p.id.String(), name)
 }
 
-// WriteAt is io.WriterAt.
-func (f *PartFile) WriteAt(b []byte, off int64) (n int, err error) {
+func (f *PartFile) writeAt(b []byte, off int64) (n int, err error) {
 	if f.watch == nil {
 		return f.f.WriteAt(b, off)
 	}
@@ -96,11 +96,6 @@ func (f *PartFile) ReadAt(b []byte, off int64) (n int, err error) {
 		return err
 	})
 	return n, err
-}
-
-// Sync returns when the content survives a loss of power.
-func (f *PartFile) Sync() error {
-	return f.watch.step(Step{Deed: SyncedFile, Name: f.name}, f.f.Sync)
 }
 
 // Stat describes the file.

@@ -100,6 +100,7 @@ func (c *Client) Pack(ctx context.Context, id share.ID, want []share.Entry, yiel
 			if i != len(want) {
 				return transfer.ErrProtocol
 			}
+			ended(r.Body())
 			return nil
 		}
 		if errors.Is(err, canon.ErrCut) {
@@ -115,6 +116,13 @@ func (c *Client) Pack(ctx context.Context, id share.ID, want []share.Entry, yiel
 			return err
 		}
 	}
+}
+
+// ended reads the end of an answer that said all it had to say. Only then net/http uses its connection again: the next request would dial, and who dials
+// often is made to wait by the other side.
+func ended(r io.Reader) {
+	var more [1]byte
+	r.Read(more[:]) //nolint:errcheck // closing the answer closes the connection if anything but the end comes
 }
 
 // packed checks one head and hands out its bytes.

@@ -219,6 +219,7 @@ func sequence[T any](ctx context.Context, c *Client, q request, each func(T) err
 		var item T
 		switch err := r.Read(&item); {
 		case errors.Is(err, io.EOF):
+			ended(r.Body())
 			return nil
 		case errors.Is(err, canon.ErrCut):
 			return fmt.Errorf("%w: %w", transfer.ErrAway, err)

@@ -81,7 +81,7 @@ func newDevice(t *testing.T, name string) *device {
 	d.addr = tcp.Addr().(*net.TCPAddr).AddrPort()
 	log := slog.New(slog.DiscardHandler)
 	d.in = link.NewListener(tcp, id, log)
-	hello := func() wire.Hello {
+	hello := func(*link.Session, *wire.Hello) wire.Hello {
 		return wire.Hello{V: wire.Version, Name: name, Workgroup: "WORKGROUP", Port: d.addr.Port()}
 	}
 	d.dialer = &link.Dialer{Identity: id, Hello: hello}

@@ -16,9 +16,13 @@ import (
 
 	"porchlight/discovery"
 	"porchlight/discovery/canon"
+	"porchlight/discovery/ledger"
+	"porchlight/discovery/pairing"
+	"porchlight/discovery/workgroup"
 	"porchlight/share"
 	"porchlight/share/content"
 	"porchlight/transfer"
+	"porchlight/transfer/link"
 	"porchlight/transfer/wire"
 )
 
@@ -74,6 +78,41 @@ func asks() map[string]func(context.Context, *Client) (int, error) {
 			err := c.Content(ctx, content.Hash{1}, wire.Signed{}, transfer.Range{Len: 4}, &b)
 			return b.Len() / 4, err
 		},
+		"compare": func(ctx context.Context, c *Client) (int, error) {
+			s, err := c.Compare(ctx, workgroup.ID{1}, workgroup.Summary{Count: 1})
+			return len(s.IDs), err
+		},
+		"give": func(ctx context.Context, c *Client) (int, error) {
+			missing, err := c.Give(ctx, workgroup.ID{1}, [][]byte{{1}})
+			return len(missing), err
+		},
+		"take": func(ctx context.Context, c *Client) (int, error) {
+			got, err := c.Take(ctx, workgroup.ID{1}, []ledger.Prefix{{1}})
+			return len(got), err
+		},
+		"keys": func(ctx context.Context, c *Client) (int, error) {
+			_, err := c.Keys(ctx, workgroup.ID{1})
+			return 0, err
+		},
+		"offer": func(ctx context.Context, c *Client) (int, error) {
+			return 0, c.Offer(ctx, workgroup.Welcome{Entries: [][]byte{{1}}})
+		},
+		"join": func(ctx context.Context, c *Client) (int, error) {
+			b, err := meeting(ctx, c).Join(ctx, []byte{1})
+			return len(b), err
+		},
+		"result": func(ctx context.Context, c *Client) (n int, err error) {
+			_, err = meeting(ctx, c).JoinResult(ctx, func() { n++ })
+			return n, err
+		},
+		"confirm": func(ctx context.Context, c *Client) (n int, err error) {
+			_, err = meeting(ctx, c).Confirm(ctx, true, func() { n++ })
+			return n, err
+		},
+		"recover": func(ctx context.Context, c *Client) (int, error) {
+			w, err := meeting(ctx, c).Recover(ctx, make([]byte, 64))
+			return len(w.Entries), err
+		},
 		"doctor": func(ctx context.Context, c *Client) (int, error) { _, err := c.Checkup(ctx); return 0, err },
 		"watch":  func(ctx context.Context, c *Client) (int, error) { return 0, c.SetWatch(ctx, nil) },
 		"events": func(ctx context.Context, c *Client) (n int, err error) {
@@ -81,6 +120,11 @@ func asks() map[string]func(context.Context, *Client) (int, error) {
 			return n, err
 		},
 	}
+}
+
+// meeting is one with the device that c asks.
+func meeting(ctx context.Context, c *Client) *Meeting {
+	return &Meeting{http: c.peer.Client(link.Slow), ctx: ctx}
 }
 
 // ok is the head of a good answer with a body of n bytes, or one that ends with the connection if n is negative.
@@ -135,7 +179,7 @@ type hostile struct{ name, to, answer string }
 
 // hostileAnswers is what a hostile neighbour may answer.
 func hostileAnswers() []hostile {
-	return slices.Concat(hostileBytes(), hostileEntries(), hostileItems(), hostilePacks(), hostileHTTP())
+	return slices.Concat(hostileBytes(), hostileEntries(), hostileItems(), hostilePacks(), hostileGroups(), hostileHTTP())
 }
 
 // hostileBytes is what is no message.
@@ -152,7 +196,7 @@ func hostileBytes() (out []hostile) {
 			add(to, name, whole(body))
 		}
 		add("layer", name, whole(body))
-		for _, to := range []string{"doctor", "swarm", "have", "find", "content"} {
+		for _, to := range []string{"doctor", "swarm", "have", "find", "content", "compare", "give", "take", "keys", "result", "confirm", "recover"} {
 			add(to, name, whole(body))
 		}
 	}
@@ -219,6 +263,49 @@ func hostilePacks() (out []hostile) {
 	add("layer", "half a piece", whole(message(wire.LayerAnswer{Version: v[:], Size: 4, Root: root, Layer: make([]byte, 33)})))
 	add("layer", "negative size", whole(message(wire.LayerAnswer{Version: v[:], Size: -4, Root: root})))
 	add("layer", "a root that is not of its pieces", whole(message(wire.LayerAnswer{Version: v[:], Size: 2 << 20, Root: root, Layer: make([]byte, 64)})))
+	return out
+}
+
+// hostileGroups is what no device says of a workgroup, and no meeting ends with.
+func hostileGroups() (out []hostile) {
+	add := func(to, name string, answer []byte) { out = append(out, hostile{name, to, whole(answer)}) }
+	id, ring := make([]byte, 32), message(map[string][]int{"keys": {}})
+	add("compare", "a summary of nothing", message(map[string]int{"count": 0}))
+	add("compare", "a summary of too much", message(map[string]int{"count": ledger.MaxEntries + 1}))
+	add("compare", "half a hash", message(map[string]any{"count": 1, "heads": make([]byte, 33)}))
+	add("compare", "a summary that never ends", make([]byte, workgroup.MaxSummary+1))
+	add("give", "half an ID", message(wire.EntryIDs{IDs: make([]byte, 9)}))
+	add("give", "more IDs than asked for at once", message(wire.EntryIDs{IDs: make([]byte, 8*workgroup.MaxBatch+8)}))
+	add("take", "an empty entry", items(wire.LedgerEntry{}))
+	add("take", "a long entry", items(wire.LedgerEntry{Entry: make([]byte, ledger.MaxEntry+1)}))
+	add("take", "too many entries", items(many(workgroup.MaxBatch+1, wire.LedgerEntry{Entry: []byte{1}})...))
+	add("take", "too many bytes", items(many(workgroup.MaxBatchBytes/ledger.MaxEntry+1, wire.LedgerEntry{Entry: make([]byte, ledger.MaxEntry)})...))
+	add("keys", "not a ring", []byte("x"))
+	add("keys", "a long ring", make([]byte, wire.MaxKeyRing+1))
+	add("join", "a long message", message(wire.PairMessage{Msg: make([]byte, wire.MaxPairMessage)}))
+	welcome := wire.MeetItem{Kind: wire.MeetWelcome, Workgroup: id, Keys: ring, Count: 2}
+	one := wire.MeetItem{Kind: wire.MeetEntry, Entry: []byte{1}}
+	bent := func(f func(*wire.MeetItem)) wire.MeetItem { w := welcome; f(&w); return w }
+	for _, to := range []string{"result", "confirm", "recover"} {
+		add(to, "nothing but beats", items(many(3, wire.MeetItem{Kind: wire.MeetBeat})...))
+		add(to, "beats for hours", items(many(wire.MaxBeats+1, wire.MeetItem{Kind: wire.MeetBeat})...))
+		add(to, "too few entries", items(welcome, one))
+		add(to, "too many entries", items(welcome, one, one, one))
+		add(to, "entries of nothing", items(one))
+		add(to, "two welcomes", items(welcome, one, one, welcome, one, one))
+		add(to, "a no after a yes", items(welcome, one, one, wire.MeetItem{Kind: wire.MeetNo, Why: wire.KindDeclined}))
+		add(to, "a no that is none", items(wire.MeetItem{Kind: wire.MeetNo, Why: "x"}))
+		add(to, "no entries", items(bent(func(w *wire.MeetItem) { w.Count = 0 })))
+		add(to, "fewer than none", items(bent(func(w *wire.MeetItem) { w.Count = -1 })))
+		add(to, "a ledger without end", items(bent(func(w *wire.MeetItem) { w.Count = ledger.MaxEntries + 1 })))
+		add(to, "half a workgroup", items(bent(func(w *wire.MeetItem) { w.Workgroup = id[:16] })))
+		add(to, "a long ring", items(bent(func(w *wire.MeetItem) { w.Keys = make([]byte, wire.MaxKeyRing+1) })))
+		add(to, "a long entry", items(welcome, wire.MeetItem{Kind: wire.MeetEntry, Entry: make([]byte, ledger.MaxEntry+1)}))
+		add(to, "an empty entry", items(welcome, wire.MeetItem{Kind: wire.MeetEntry}))
+	}
+	for _, to := range []string{"result", "recover"} {
+		add(to, "the same pictures", items(wire.MeetItem{Kind: wire.MeetSame}))
+	}
 	return out
 }
 
@@ -319,6 +406,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 // TestEndlessAnswers: an answer that goes on for ever is given up at its limit.
 func TestEndlessAnswers(t *testing.T) {
 	for to, item := range map[string]any{
+		"take": wire.LedgerEntry{Entry: []byte{1}}, "result": wire.MeetItem{Kind: wire.MeetBeat}, "confirm": wire.MeetItem{Kind: "of a later version"},
 		"shares": wire.ShareItem{ID: make([]byte, 16), Kind: 1, Name: "s"}, "hints": wire.PeerHint{ID: make([]byte, 32)}, "list": entry("f", nil),
 	} {
 		m := message(item)
@@ -384,7 +472,8 @@ func within(e share.Entry) error {
 
 // isKind reports whether err is what a neighbour said in so many words.
 func isKind(err error) bool {
-	for _, e := range []error{transfer.ErrGone, transfer.ErrBusy, transfer.ErrFull, transfer.ErrUnsupported} {
+	for _, e := range []error{transfer.ErrGone, transfer.ErrBusy, transfer.ErrFull, transfer.ErrUnsupported, workgroup.ErrSync, pairing.ErrProof,
+		pairing.ErrOver, pairing.ErrOften, pairing.ErrBlocked, discovery.ErrDeclined, discovery.ErrDifferent} {
 		if errors.Is(err, e) {
 			return true
 		}

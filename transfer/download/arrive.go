@@ -57,6 +57,7 @@ func (s *swarmed) advised(text string) {
 func (w *arriving) moved(n int) {
 	now := time.Now()
 	w.any = true
+	w.s.p.tally.arrived(w.r.count, int64(n))
 	w.s.mu.Lock()
 	w.s.plan.Moved(w.r.ask.ID, int64(n), now)
 	w.s.good = now
@@ -179,6 +180,7 @@ func (w *arriving) bad(piece int) error {
 	defer s.mu.Unlock()
 	s.plan.Bad(w.r.ask.ID, time.Now())
 	w.r.ended = true
+	s.p.tally.spoilt(w.r.from.id)
 	delete(s.givers, w.r.from.id)
 	if w.r.from.origin {
 		s.failLocked(errBad)

@@ -172,15 +172,24 @@ func (s *swarmed) told(ctx context.Context, a wire.Swarm) {
 	m := s.memo
 	begin := (m == nil || m.manifest.Body == nil) && !s.learning
 	s.learning = s.learning || begin
-	if m != nil && m.manifest.Body != nil && m.stated.Root == a.Stated.Root { // the newest ticket lasts longest
-		m = m.with(a.Manifest, a.Ticket)
+	renewed := m != nil && m.manifest.Body != nil && m.stated.Root == a.Stated.Root
+	if renewed { // the newest ticket lasts longest
+		m = m.with(a)
 		s.memo = m
+		if s.b.offer != nil {
+			s.b.offer.restate(m)
+		}
 	}
 	s.mu.Unlock()
 	if begin {
 		s.wg.Go(func() { s.learn(ctx, a) })
 	} else if m != nil && m.manifest.Body != nil {
 		s.meet(ctx, a.Peers)
+	}
+	if renewed && a.Stated.Made.Sub(s.noted).Abs() > wire.TicketTime/2 {
+		if err := s.note(m); err != nil {
+			s.failed(s.p.disk(err))
+		}
 	}
 }
 
@@ -197,7 +206,7 @@ func (s *swarmed) learn(ctx context.Context, a wire.Swarm) {
 		s.mu.Unlock()
 		return
 	}
-	s.know(&memo{manifest: a.Manifest, ticket: a.Ticket, stated: a.Stated, layer: l, helpers: a.Peers})
+	s.know(&memo{manifest: a.Manifest, ticket: a.Ticket, stated: a.Stated, ahead: a.Ahead, layer: l, helpers: a.Peers})
 	s.meet(ctx, a.Peers)
 	s.find(ctx)
 }

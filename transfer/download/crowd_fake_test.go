@@ -34,6 +34,7 @@ type crowdSource struct {
 	*fakeSource
 	key    key
 	asks   atomic.Int64
+	clock  func() time.Time            // time.Now if nil
 	others func() []discovery.DeviceID // none if nil
 }
 
@@ -76,11 +77,15 @@ func (s *crowdSource) Swarm(ctx context.Context, self discovery.DeviceID, sh sha
 	if err != nil {
 		return wire.Swarm{}, err
 	}
-	m, err := wire.SignManifest(wire.Manifest{Share: sh, Path: e.Path, Size: e.Size, MTime: f.mtime, Root: l.Root, Made: time.Now()}, s.key)
+	now := time.Now()
+	if s.clock != nil {
+		now = s.clock()
+	}
+	m, err := wire.SignManifest(wire.Manifest{Share: sh, Path: e.Path, Size: e.Size, MTime: f.mtime, Root: l.Root, Made: now}, s.key)
 	if err != nil {
 		return wire.Swarm{}, err
 	}
-	t, err := wire.SignTicket(wire.Ticket{Root: l.Root, Holder: self, Until: time.Now().Add(wire.TicketTime)}, s.key)
+	t, err := wire.SignTicket(wire.Ticket{Root: l.Root, Holder: self, Until: now.Add(wire.TicketTime)}, s.key)
 	if err != nil {
 		return wire.Swarm{}, err
 	}
@@ -99,6 +104,8 @@ type fakeHelper struct {
 	down atomic.Bool
 
 	gave    atomic.Int64 // pieces
+	last    atomic.Int64 // until when the ticket was that it saw last, s
+	refuse  func() bool  // whether it takes the ticket no more; it does if nil
 	content func(i int, p []byte) ([]byte, error)
 	own     *fakeSource // what it shares itself
 }
@@ -111,9 +118,10 @@ func (h *fakeHelper) Have(ctx context.Context, root content.Hash, size int64, ti
 	}
 	n := content.Parts(size)
 	t, err := wire.OpenTicket(ticket)
-	if err != nil || h.data == nil || int64(len(h.data)) != size || !t.Allows(keyOf(9).id(), keyOf(1).id(), root, time.Now()) {
+	if err != nil || h.data == nil || int64(len(h.data)) != size || !t.Names(keyOf(9).id(), keyOf(1).id(), root) || h.refuse != nil && h.refuse() {
 		return client.Have{}, transfer.ErrGone
 	}
+	h.last.Store(t.Until.Unix())
 	bits := h.has
 	if bits == nil {
 		bits = make([]byte, (n+7)/8)
@@ -131,6 +139,9 @@ func (h *fakeHelper) Content(ctx context.Context, _ content.Hash, _ wire.Signed,
 	for off := rg.Off; off < rg.Off+rg.Len; {
 		if h.down.Load() || ctx.Err() != nil {
 			return transfer.ErrAway
+		}
+		if h.refuse != nil && h.refuse() {
+			return transfer.ErrGone
 		}
 		i := int(off / content.PieceSize)
 		n := int64(content.PieceLen(int64(len(h.data)), i))

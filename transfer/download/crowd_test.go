@@ -2,6 +2,7 @@ package download
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -34,9 +35,29 @@ func TestOneSourceAlone(t *testing.T) {
 func TestHelpersGive(t *testing.T) {
 	data := random("film", filmSize)
 	a, b := newHelper(2, data), newHelper(3, data)
+	both, open := gate()
+	defer open()
+	var begun [2]atomic.Bool
+	for i, h := range []*fakeHelper{a, b} {
+		h.content = func(_ int, p []byte) ([]byte, error) {
+			if begun[i].Store(true); begun[1-i].Load() {
+				open()
+			}
+			<-both // however late the other is known
+			return p, nil
+		}
+	}
 	s := newCrowdSource(a, b)
 	s.put("film", data)
 	slow(s, 50*time.Millisecond)
+	s.onWait = func(ctx context.Context, _ share.Path, off int64) { // or all of it may be here before they are known
+		if off >= 2<<20 {
+			select {
+			case <-both:
+			case <-ctx.Done():
+			}
+		}
+	}
 	w := crowded(t, s, helpers{a, b}, NewMemory(), "")
 	j := w.state(w.film(s), transfer.Done)
 	w.isFilm(data)
@@ -102,7 +123,8 @@ func TestBadHelpers(t *testing.T) {
 func TestStallingHelper(t *testing.T) {
 	data := random("film", filmSize)
 	h := newHelper(2, data)
-	done := make(chan struct{})
+	done, open := gate()
+	defer open()
 	h.content = func(int, []byte) ([]byte, error) { <-done; return nil, transfer.ErrAway }
 	s := newCrowdSource(h)
 	s.put("film", data)
@@ -111,8 +133,10 @@ func TestStallingHelper(t *testing.T) {
 	began := time.Now()
 	id := w.film(s)
 	go func() { // a request that is broken off ends
-		w.until(id, "done or broken off", func(j transfer.Job) bool { return j.Bytes == filmSize || time.Since(began) > 15*time.Second })
-		close(done)
+		for w.job(id).Bytes < filmSize && time.Since(began) < 15*time.Second && !isClosed(done) {
+			time.Sleep(2 * time.Millisecond)
+		}
+		open()
 	}()
 	w.state(id, transfer.Done)
 	w.isFilm(data)
@@ -135,12 +159,13 @@ func TestBadPieceBeforeTheLayer(t *testing.T) {
 		time.Sleep(20 * time.Millisecond)
 		return nil
 	}
-	open := make(chan struct{})
-	s.onLayer = func(_ share.Path, l content.Layer) (content.Layer, error) { <-open; return l, nil }
+	layer, open := gate()
+	defer open()
+	s.onLayer = func(_ share.Path, l content.Layer) (content.Layer, error) { <-layer; return l, nil }
 	w := crowded(t, s, helpers{h}, NewMemory(), "")
 	id := w.film(s)
 	w.until(id, "begun", func(j transfer.Job) bool { return j.Bytes > 2<<20 })
-	close(open)
+	open()
 	j := w.state(id, transfer.Done)
 	w.isFilm(data)
 	if !spoilt.Load() || j.Bytes != filmSize {
@@ -233,6 +258,46 @@ func TestGoesOnWithoutItsSource(t *testing.T) {
 	}
 	w.isFilm(data)
 	clean(t, into)
+}
+
+// TestTheSourceStumbles: a source that is there and says nothing more, and then goes, takes nothing back of what it listed: others finish the file.
+func TestTheSourceStumbles(t *testing.T) {
+	data := random("film", filmSize)
+	h := newHelper(2, data)
+	h.down.Store(true)
+	s := newCrowdSource(h)
+	s.put("film", data)
+	var mute atomic.Bool
+	var vain atomic.Int64 // listings begun after that
+	silent := func() error {
+		if mute.Load() {
+			return transfer.ErrAway
+		}
+		return nil
+	}
+	s.onManifest = func(share.Path, share.Entry) error {
+		if mute.Load() {
+			vain.Add(1)
+		}
+		return silent()
+	}
+	s.onBytes = func(share.Path, int64, []byte) error { time.Sleep(20 * time.Millisecond); return silent() }
+	w := crowded(t, s, helpers{h}, NewMemory(), "")
+	l, err := content.Build(t.Context(), bytes.NewReader(data), filmSize, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := w.film(s)
+	w.until(id, "given on", func(transfer.Job) bool { _, ok := w.m.Holding(l.Root); return ok })
+	mute.Store(true)
+	w.until(id, "tried again in vain", func(transfer.Job) bool { return vain.Load() > 3 })
+	s.cut()
+	h.down.Store(false)
+	if j := w.state(id, transfer.Done); j.Files != 1 || j.Done != 1 || j.Bytes != filmSize || j.Total != filmSize {
+		t.Errorf("%+v", j)
+	}
+	w.isFilm(data)
+	clean(t, w.into)
 }
 
 // TestNobodyHasTheRest: without its source and with helpers that have not got everything, a job waits.

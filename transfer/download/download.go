@@ -69,6 +69,7 @@ type Config struct {
 	Sources  Sources
 	Self     func() discovery.DeviceID // this device; nobody else helps if nil
 	Helpers  Helpers                   // other devices that may have what a source has; none if nil
+	Standing StandingStore             // keeps what this device has seen of others; forgotten with the process if nil
 	Layers   content.Store             // told of the layers of large files that arrived, so that passing them on needs no hashing; none if nil
 	Log      *slog.Logger              // silent if nil
 	OnChange func()                    // called with no lock held after every change, at most at Tick while bytes move
@@ -92,6 +93,7 @@ type Manager struct {
 	save sync.Mutex    // held while a job is kept, so that an older state never replaces a newer one
 
 	offers   offers
+	disks    disks
 	standing *swarm.Standing
 	pool     chan struct{} // one token for each piece in memory that a file has besides those of its fetcher
 
@@ -125,7 +127,7 @@ func New(cfg Config) (*Manager, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load the jobs: %w", err)
 	}
-	m := &Manager{cfg: cfg, wake: make(chan struct{}, 1), standing: swarm.NewStanding(), pool: make(chan struct{}, poolPieces)}
+	m := &Manager{cfg: cfg, wake: make(chan struct{}, 1), standing: recallStanding(cfg), pool: make(chan struct{}, poolPieces)}
 	m.offers.byRoot = map[content.Hash]*offer{}
 	for _, j := range jobs {
 		if j.State == transfer.Running || j.State == transfer.Away {
@@ -143,6 +145,7 @@ func New(cfg Config) (*Manager, error) {
 func (m *Manager) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer m.offers.endAll()
+	defer m.keepStanding(ctx)()
 	defer wg.Wait()
 	tick := time.NewTicker(m.cfg.Tick)
 	defer tick.Stop()
@@ -179,15 +182,10 @@ func (m *Manager) start(ctx context.Context, wg *sync.WaitGroup) int {
 		return 0
 	}
 	m.mu.Lock()
-	running := 0
-	for _, t := range m.tasks {
-		if t.stop != nil && t.job.State == transfer.Running {
-			running++
-		}
-	}
 	var started []*task
+	running, front := m.giveWay()
 	for _, t := range m.line() {
-		if running >= m.cfg.MaxJobs || t.job.State != transfer.Waiting || t.stop != nil {
+		if running >= m.cfg.MaxJobs || t.job.State != transfer.Waiting || t.stop != nil || t.job.Background && front {
 			continue
 		}
 		running++

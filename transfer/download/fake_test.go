@@ -49,7 +49,8 @@ type fakeSource struct {
 
 	onManifest func(p share.Path, e share.Entry) error
 	onRead     func(p share.Path, off int64) error
-	onBytes    func(p share.Path, off int64, b []byte) error // before a block of a range leaves
+	onBytes    func(p share.Path, off int64, b []byte) error      // before a block of a range leaves
+	onWait     func(ctx context.Context, p share.Path, off int64) // before a block of a range leaves, and until ctx ends at most
 	onPack     func(p share.Path, b []byte) ([]byte, error)
 	onLayer    func(p share.Path, l content.Layer) (content.Layer, error)
 }
@@ -243,6 +244,9 @@ func (b *fakeBody) Read(p []byte) (int, error) {
 	if _, err := b.s.look(b.ctx, b.p, b.v); err != nil {
 		return 0, fmt.Errorf("%w: cut", transfer.ErrAway)
 	}
+	if b.s.onWait != nil {
+		b.s.onWait(b.ctx, b.p, b.off)
+	}
 	n := copy(p[:min(len(p), 256<<10)], b.data)
 	if b.s.onBytes != nil {
 		if err := b.s.onBytes(b.p, b.off, p[:n]); err != nil {
@@ -397,6 +401,22 @@ func (w *world) state(id transfer.JobID, s transfer.State) transfer.Job {
 		}
 		return j.State == s
 	})
+}
+
+// gate is what a source waits at, until open is called. A test that ends early must open it too, or its manager never ends.
+func gate() (closed <-chan struct{}, open func()) {
+	c := make(chan struct{})
+	return c, sync.OnceFunc(func() { close(c) })
+}
+
+// isClosed reports whether c is closed.
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }
 
 // tree reads everything below the target folder but the part folder.

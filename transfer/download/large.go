@@ -224,6 +224,10 @@ func (p *pull) fetchSpan(ctx context.Context, b *partial, s span, buf []byte, sy
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	if err := p.writers.Enter(ctx, b, nil); err != nil {
+		return err
+	}
+	defer p.writers.Leave(b)
 	off := int64(s.from) * content.PieceSize
 	w := &pieceWriter{p: p, b: b, next: s.from, end: s.to, buf: buf, sync: sync}
 	err := p.patient(ctx, func() error {
@@ -255,6 +259,7 @@ type pieceWriter struct {
 
 // ReadFrom reads straight into the piece.
 func (w *pieceWriter) ReadFrom(r io.Reader) (n int64, err error) {
+	r = &counted{r, w.p.tally, w.p.tally.by(w.p.job.Request.Source)}
 	for w.next < w.end {
 		want := content.PieceLen(w.b.size, w.next)
 		k, err := io.ReadFull(r, w.buf[w.fill:want])
@@ -279,6 +284,7 @@ func (w *pieceWriter) Write(p []byte) (n int, err error) {
 		want := content.PieceLen(w.b.size, w.next)
 		k := copy(w.buf[w.fill:want], p)
 		n, w.fill, p = n+k, w.fill+k, p[k:]
+		w.p.tally.arrived(w.p.tally.by(w.p.job.Request.Source), int64(k))
 		if w.fill == want {
 			if err := w.piece(want); err != nil {
 				return n, err

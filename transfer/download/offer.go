@@ -45,6 +45,9 @@ type offer struct {
 	moved chan struct{} // closed when final is set, or the offer ends
 	over  bool
 	asked time.Time
+
+	stated wire.Manifest // the newest
+	ahead  time.Duration // by which its origin's clock is ahead
 }
 
 // finished is a file that has its name.
@@ -154,7 +157,7 @@ func (s *swarmed) offer() {
 	}
 	n := content.Parts(s.b.size)
 	o := &offer{root: m.layer.Root, origin: s.p.job.Request.Source, size: s.b.size, job: s.p.job.ID, part: s.b.file,
-		bits: make([]byte, (n+7)/8), moved: make(chan struct{}), peers: s.peers}
+		bits: make([]byte, (n+7)/8), moved: make(chan struct{}), peers: s.peers, stated: m.stated, ahead: m.ahead}
 	for i := range n {
 		if s.plan.Has(i) {
 			o.bits[i>>3] |= 0x80 >> (i & 7)
@@ -189,6 +192,20 @@ func (o *offer) Origin() discovery.DeviceID { return o.origin }
 
 // Size is its size in bytes.
 func (o *offer) Size() int64 { return o.size }
+
+// Stated is what the owner said of the content last, and what its clock shows at now.
+func (o *offer) Stated(now time.Time) (wire.Manifest, time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.stated, now.Add(o.ahead)
+}
+
+// restate notes what the owner said last.
+func (o *offer) restate(m *memo) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.stated, o.ahead = m.stated, m.ahead
+}
 
 // Have returns how many pieces are there, which, and what is closed when there are more.
 func (o *offer) Have() (int, []byte, <-chan struct{}) {

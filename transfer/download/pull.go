@@ -16,6 +16,7 @@ import (
 	"porchlight/share/content"
 	"porchlight/share/safefs"
 	"porchlight/transfer"
+	"porchlight/transfer/pace"
 	"porchlight/transfer/swarm"
 )
 
@@ -24,7 +25,7 @@ const (
 	packItems  = 1024              // files in one pack
 	packBytes  = 8 << 20           // bytes in one pack
 	packers    = 2                 // packs in flight
-	rangeLanes = 2                 // ranges in flight: the connections that paid on two cores
+	rangeLanes = 4                 // ranges in flight: see swarm.soleLanes
 	bigFiles   = 3                 // large files at a time: while one is checked and one ends, another keeps the lanes busy
 	patience   = 8                 // times a busy source is asked again, in a minute
 	strikes    = 3                 // times the same file may go wrong
@@ -53,6 +54,7 @@ type pull struct {
 
 	small, large *spool
 	lanes        chan struct{} // one token for each range in flight
+	writers      *pace.Disk    // how many of them, of all jobs, the disk bears
 	out          chan ready
 	number       atomic.Uint64 // of part files
 	owed         atomic.Int64  // bytes reserved on the disk and not written yet
@@ -70,7 +72,7 @@ type pull struct {
 // pull makes one attempt. It returns the path to show, as far as known, and nil only if everything that can be there is.
 func (m *Manager) pull(ctx context.Context, job transfer.Job, parts *partials, t *tally) (string, error) {
 	src, err := m.cfg.Sources.Source(job.Request.Source)
-	if err != nil && (m.cfg.Helpers == nil || job.Bytes == 0) {
+	if err != nil && (m.cfg.Helpers == nil || job.Files == 0) {
 		return "", err
 	}
 	p := &pull{
@@ -81,6 +83,10 @@ func (m *Manager) pull(ctx context.Context, job transfer.Job, parts *partials, t
 	if err := p.open(); err != nil {
 		return p.result, err
 	}
+	writers, done := m.disks.use(p.dest.Disk())
+	defer done()
+	p.writers = writers
+	p.part.Measure(writers)
 	if src == nil {
 		err = p.rescue(ctx)
 	} else {

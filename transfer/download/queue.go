@@ -28,14 +28,63 @@ func inLine(a, b *task) int {
 	return cmp.Or(cmp.Compare(a.job.Order, b.job.Order), cmp.Compare(a.job.ID, b.job.ID))
 }
 
-// line returns the jobs in the order in which they begin; none while the queue is held. The caller holds the lock.
+// line returns the jobs in the order in which they begin, those of the background last; none while the queue is held. The caller holds the lock.
 func (m *Manager) line() []*task {
 	if m.held {
 		return nil
 	}
 	line := slices.Clone(m.tasks)
-	slices.SortStableFunc(line, inLine)
+	slices.SortStableFunc(line, func(a, b *task) int {
+		if a.job.Background != b.job.Background {
+			if a.job.Background {
+				return 1
+			}
+			return -1
+		}
+		return inLine(a, b)
+	})
 	return line
+}
+
+// giveWay stops the jobs of the background while there is another one to run: each wants all of the wire and the disk. They wait, and go on with what
+// they have. It returns how many jobs run on, and whether there is one that is not of the background. The caller holds the lock.
+func (m *Manager) giveWay() (running int, front bool) {
+	for _, t := range m.tasks {
+		front = front || !t.job.Background && (t.runs() || t.job.State == transfer.Waiting && !m.held)
+	}
+	for _, t := range m.tasks {
+		switch {
+		case !t.runs():
+		case front && t.job.Background:
+			t.stop()
+		default:
+			running++
+		}
+	}
+	return running, front
+}
+
+// runs reports whether an attempt at the job is under way. The caller holds the lock of its Manager.
+func (t *task) runs() bool { return t.stop != nil && t.job.State == transfer.Running }
+
+// setBackground moves a job to the background, or back. One that has ended stays what it was.
+func (m *Manager) setBackground(id transfer.JobID, back bool) error {
+	m.mu.Lock()
+	i := slices.IndexFunc(m.tasks, func(t *task) bool { return t.job.ID == id })
+	if i < 0 {
+		m.mu.Unlock()
+		return transfer.ErrNoJob
+	}
+	t := m.tasks[i]
+	if t.job.State.Ended() {
+		m.mu.Unlock()
+		return ErrState
+	}
+	t.job.Background = back
+	m.mu.Unlock()
+	m.changed(t)
+	m.poke()
+	return nil
 }
 
 // last is the place behind all others. The caller holds the lock.
@@ -47,14 +96,18 @@ func (m *Manager) last() int64 {
 	return m.taken
 }
 
-// Move puts a job that does not run elsewhere in the queue, before or behind others that do not run. ErrState for one that runs or has
-// ended.
+// Move puts a job that does not run elsewhere in the queue, before or behind others that do not run, or any job into the background and back. ErrState
+// for one that runs or has ended.
 func (m *Manager) Move(id transfer.JobID, to transfer.Move) error {
 	if !to.Valid() {
 		return ErrState
 	}
+	if to == transfer.MoveBack || to == transfer.MoveFront {
+		return m.setBackground(id, to == transfer.MoveBack)
+	}
 	m.mu.Lock()
-	line := slices.DeleteFunc(slices.Clone(m.tasks), func(t *task) bool { return !t.job.State.Queued() && t.job.ID != id })
+	back := slices.ContainsFunc(m.tasks, func(t *task) bool { return t.job.ID == id && t.job.Background })
+	line := slices.DeleteFunc(slices.Clone(m.tasks), func(t *task) bool { return t.job.ID != id && (!t.job.State.Queued() || t.job.Background != back) })
 	slices.SortStableFunc(line, inLine)
 	i := slices.IndexFunc(line, func(t *task) bool { return t.job.ID == id })
 	if i < 0 {

@@ -1,6 +1,7 @@
 package download
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -98,6 +99,58 @@ func waiting(jobs []transfer.Job) string {
 	return strings.Join(out, " ")
 }
 
+// A job of the background stops for one that somebody waits for, and goes on after it with what it has.
+func TestBackgroundGivesWay(t *testing.T) {
+	s := newFake()
+	s.put("back/big", random("big", 40<<20))
+	s.put("back2", random("back2", 100))
+	s.put("front", random("front", 100))
+	gate, frontGate := make(chan struct{}), make(chan struct{})
+	release, releaseFront := sync.OnceFunc(func() { close(gate) }), sync.OnceFunc(func() { close(frontGate) })
+	defer release()
+	defer releaseFront()
+	s.onWait = func(ctx context.Context, _ share.Path, off int64) {
+		if off < 20<<20 {
+			return
+		}
+		select {
+		case <-gate:
+		case <-ctx.Done():
+		}
+	}
+	s.onPack = func(p share.Path, b []byte) ([]byte, error) {
+		if p == "front" {
+			<-frontGate
+		}
+		return b, nil
+	}
+	w := openWorld(t, s, NewMemory(), t.TempDir(), func(c *Config) { c.MaxJobs = 2 })
+	back := w.pull("back")
+	if err := w.m.Move(back, transfer.MoveBack); err != nil {
+		t.Fatal(err)
+	}
+	w.until(back, "under way", func(j transfer.Job) bool { return j.State == transfer.Running && j.Bytes > 0 })
+	front := w.pull("front")
+	w.until(front, "begun, though both places may be taken", func(j transfer.Job) bool { return j.State == transfer.Running })
+	w.until(back, "stopped for it", func(j transfer.Job) bool { return j.State == transfer.Waiting })
+	had := w.job(back).Bytes
+	second := w.pull("back2")
+	if err := w.m.Move(second, transfer.MoveBack); err != nil {
+		t.Fatal(err)
+	}
+	release()
+	releaseFront()
+	w.state(front, transfer.Done)
+	w.state(second, transfer.Done)
+	j := w.state(back, transfer.Done)
+	if had == 0 || j.Fetched > 40<<20+16<<20 {
+		t.Errorf("it had %d bytes when it stopped, and fetched %d in all", had, j.Fetched)
+	}
+	if err := w.m.Move(back, transfer.MoveFront); !errors.Is(err, ErrState) {
+		t.Errorf("one that is done was moved: %v", err)
+	}
+}
+
 func TestJobsOfOldKeepTheirOrder(t *testing.T) {
 	st := NewMemory()
 	for i, n := range []string{"a", "b", "c"} { // of a version without places
@@ -122,19 +175,21 @@ func TestHeldQueueWaitsAndGoesOn(t *testing.T) {
 	s.put("large", random("large", 30*content.PieceSize))
 	s.put("note", random("note", 10))
 	var once sync.Once
-	moving, gate := make(chan struct{}), make(chan struct{})
+	moving := make(chan struct{})
+	closed, open := gate()
+	defer open()
 	s.onBytes = func(_ share.Path, off int64, _ []byte) error {
 		if off > 5*content.PieceSize {
-			once.Do(func() { close(moving); <-gate })
+			once.Do(func() { close(moving); <-closed })
 		}
 		return nil
 	}
 	w := newWorld(t, s, nil)
 	large := w.pull("large")
-	<-moving
+	w.until(large, "moving", func(transfer.Job) bool { return isClosed(moving) })
 	w.until(large, "some pieces are there", func(j transfer.Job) bool { return j.Bytes >= 3*content.PieceSize })
 	w.m.Hold(true)
-	close(gate)
+	open()
 	j := w.state(large, transfer.Waiting)
 	if !w.m.Held() || j.Bytes == 0 || j.Rate != 0 || j.Took <= 0 {
 		t.Errorf("held: %+v", j)
@@ -167,19 +222,20 @@ func TestPiecesOfAFileUnderWay(t *testing.T) {
 	s := newFake()
 	const pieces = 20
 	s.put("film", random("film", pieces*content.PieceSize-5))
-	gate := make(chan struct{})
+	closed, open := gate()
+	defer open()
 	var once sync.Once
 	reached := make(chan struct{})
 	s.onBytes = func(_ share.Path, off int64, _ []byte) error {
 		if off >= 10*content.PieceSize {
 			once.Do(func() { close(reached) })
-			<-gate
+			<-closed
 		}
 		return nil
 	}
 	w := newWorld(t, s, nil)
 	id := w.pull("film")
-	<-reached
+	w.until(id, "half way", func(transfer.Job) bool { return isClosed(reached) })
 	var got transfer.FileMap
 	w.until(id, "ten pieces are there", func(transfer.Job) bool {
 		maps, err := w.m.Pieces(id)
@@ -195,7 +251,7 @@ func TestPiecesOfAFileUnderWay(t *testing.T) {
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
-	close(gate)
+	open()
 	w.state(id, transfer.Done)
 	if maps, err := w.m.Pieces(id); err != nil || len(maps) != 0 {
 		t.Errorf("of a file that is there: %v, %v", maps, err)

@@ -20,6 +20,7 @@ import (
 type memo struct {
 	manifest, ticket wire.Signed // as the source signed them; empty where only the layer is known
 	stated           wire.Manifest
+	ahead            time.Duration // by which the source's clock is ahead of this device's
 	layer            content.Layer
 	helpers          []discovery.DeviceID
 }
@@ -33,10 +34,15 @@ func (m *memo) value(i int) content.Hash {
 }
 
 // with is m with newer signatures.
-func (m *memo) with(manifest, ticket wire.Signed) *memo {
+func (m *memo) with(a wire.Swarm) *memo {
 	n := *m
-	n.manifest, n.ticket = manifest, ticket
+	n.manifest, n.ticket, n.stated, n.ahead = a.Manifest, a.Ticket, a.Stated, a.Ahead
 	return &n
+}
+
+// stale reports whether the ticket is one that a helper need not take any more.
+func (m *memo) stale(now time.Time) bool {
+	return m != nil && m.manifest.Body != nil && !now.Add(m.ahead).Before(m.stated.Made.Add(wire.TicketTime))
 }
 
 // remembered is the body of a record 's' of the journal.
@@ -45,6 +51,7 @@ type remembered struct {
 	Ticket   wire.Signed `cbor:"t"`
 	Helpers  [][]byte    `cbor:"h"`
 	Item     []byte      `cbor:"i"`
+	Ahead    int64       `cbor:"k,omitempty"` // ns
 }
 
 func (b *partial) layerName() string { return "l" + strconv.FormatUint(b.id, 36) }
@@ -58,7 +65,13 @@ func (s *swarmed) remember(m *memo) error {
 	if err := s.p.part.Put(s.b.layerName(), data, s.it.mtime); err != nil {
 		return err
 	}
-	r := remembered{Manifest: m.manifest, Ticket: m.ticket, Item: s.it.encode(nil)}
+	return s.note(m)
+}
+
+// note writes the record alone: a ticket does not last, and who comes back without its source has what is written down.
+func (s *swarmed) note(m *memo) error {
+	s.noted = m.stated.Made
+	r := remembered{Manifest: m.manifest, Ticket: m.ticket, Item: s.it.encode(nil), Ahead: int64(m.ahead)}
 	for _, id := range m.helpers[:min(len(m.helpers), wire.MaxSwarm)] {
 		r.Helpers = append(r.Helpers, id[:])
 	}
@@ -80,7 +93,7 @@ func (p *pull) recallMemo(b *partial) (*memo, *item) {
 	if rest, err := it.decode(r.Item); err != nil || len(rest) > 0 || it.src != b.src || it.version != b.version || it.size != b.size {
 		return nil, nil
 	}
-	m := &memo{manifest: r.Manifest, ticket: r.Ticket}
+	m := &memo{manifest: r.Manifest, ticket: r.Ticket, ahead: time.Duration(r.Ahead)}
 	var err error
 	if m.stated, err = wire.OpenManifest(r.Manifest); err != nil {
 		return nil, nil
@@ -88,7 +101,8 @@ func (p *pull) recallMemo(b *partial) (*memo, *item) {
 	t, err := wire.OpenTicket(r.Ticket)
 	req := p.job.Request
 	if err != nil || m.stated.Origin != req.Source || m.stated.Share != req.Share || m.stated.Path != b.src || m.stated.Size != b.size ||
-		m.stated.MTime.UnixNano() != it.mtime.UnixNano() || !t.Allows(p.self, req.Source, m.stated.Root, time.Now()) {
+		m.stated.MTime.UnixNano() != it.mtime.UnixNano() || m.stated.Group != t.Group || !t.Names(p.self, req.Source, m.stated.Root) ||
+		!time.Now().Add(m.ahead).Before(t.Until.Add(m.stated.Away())) { // nobody would take it any more
 		return nil, nil
 	}
 	if m.layer, err = p.readLayer(b, m.stated.Root); err != nil {

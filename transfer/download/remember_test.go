@@ -55,7 +55,17 @@ func TestRecallBelievesOnlyWhatFits(t *testing.T) {
 		{"about another time", func(p *parcel) { p.m.MTime = p.m.MTime.Add(1) }, false},
 		{"about another content", func(p *parcel) { p.m.Root[0]++; p.k.Root[0]++ }, false},
 		{"a ticket for another", func(p *parcel) { p.k.Holder[0]++ }, false},
-		{"a ticket that is over", func(p *parcel) { p.k.Until = time.Now().Add(-time.Minute) }, false},
+		{"a ticket that is over", func(p *parcel) { p.k.Until = time.Now().Add(-time.Minute) }, true},
+		{"a ticket that nobody takes any more", func(p *parcel) { p.k.Until = time.Now().Add(-wire.TicketAway - time.Second) }, false},
+		{"a ticket as old of a workgroup", func(p *parcel) {
+			p.k.Until, p.k.Group = time.Now().Add(-wire.TicketAway-time.Second), [32]byte{1}
+			p.m.Policy, p.m.Group = wire.PolicyMembers, p.k.Group
+		}, true},
+		{"a ticket of another workgroup", func(p *parcel) { p.k.Group[0]++ }, false},
+		{"a source whose clock is days behind", func(p *parcel) {
+			p.k.Until = time.Now().Add(-72 * time.Hour)
+			p.change = func(r *remembered) { r.Ahead = int64(-72 * time.Hour) }
+		}, true},
 		{"a spoilt layer", func(p *parcel) { p.layer[3][0]++ }, false},
 		{"a short layer", func(p *parcel) { p.layer = p.layer[1:] }, false},
 		{"another version", func(p *parcel) { p.it.version[0]++ }, false},

@@ -143,10 +143,11 @@ func TestDiskFull(t *testing.T) {
 func TestTargetGone(t *testing.T) {
 	s := newFake()
 	s.put("a/big", random("big", 30<<20))
-	gate := make(chan struct{})
+	closed, open := gate()
+	defer open()
 	s.onBytes = func(p share.Path, off int64, b []byte) error {
 		if off >= 8<<20 {
-			<-gate
+			<-closed
 		}
 		return nil
 	}
@@ -154,7 +155,7 @@ func TestTargetGone(t *testing.T) {
 	id := w.pull("a")
 	w.until(id, "under way", func(j transfer.Job) bool { return j.Bytes >= 8<<20 })
 	w.m.Pause(id)
-	close(gate)
+	open()
 	w.state(id, transfer.Paused)
 	away := w.into + "-pulled-out"
 	if err := os.Rename(w.into, away); err != nil {

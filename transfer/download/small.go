@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"time"
 
 	"porchlight/share"
 	"porchlight/share/content"
@@ -13,14 +14,20 @@ import (
 	"porchlight/transfer/client"
 )
 
-// fewItems is from where on a pack that is not full is worth sending to a worker that has nothing to do.
-const fewItems = 64
+// A pack that is not full goes to a worker that has nothing to do when it has fewItems, and twice as many each time after; or when it waited for packTime.
+// The first files come at once, and a source is never asked more often than it allows, however slowly it lists and quickly it sends (wire.RequestsPerSecond).
+const (
+	fewItems = 64
+	packTime = 20 * time.Millisecond
+)
 
 // fillPacks gathers small files into packs.
 func (p *pull) fillPacks(ctx context.Context, packs chan<- []item) error {
 	var pack []item
 	var size int64
-	sent := func() { pack, size = nil, 0 }
+	few, waited := fewItems, false
+	var ripe <-chan time.Time
+	sent := func() { pack, size, few, waited, ripe = nil, 0, min(2*few, packItems), false, nil }
 	for {
 		var it item
 		ok, more, wake, err := p.small.take(&it)
@@ -32,16 +39,17 @@ func (p *pull) fillPacks(ctx context.Context, packs chan<- []item) error {
 				return nil
 			}
 			full := packs
-			if len(pack) == 0 {
-				full = nil
-			}
 			if !more {
 				wake = nil
+			} else if len(pack) < few && !waited {
+				full = nil
 			}
 			select {
 			case full <- pack:
 				sent()
 			case <-wake:
+			case <-ripe:
+				waited = true
 			case <-ctx.Done():
 				return ctx.Err()
 			}
@@ -54,6 +62,9 @@ func (p *pull) fillPacks(ctx context.Context, packs chan<- []item) error {
 		if skipped {
 			continue
 		}
+		if len(pack) == 0 {
+			ripe = time.After(packTime)
+		}
 		pack, size = append(pack, it), size+it.size
 		switch {
 		case len(pack) == packItems || size > packBytes-smallFile:
@@ -63,7 +74,7 @@ func (p *pull) fillPacks(ctx context.Context, packs chan<- []item) error {
 			case <-ctx.Done():
 				return ctx.Err()
 			}
-		case len(pack)%fewItems == 0:
+		case len(pack) >= few && len(pack)%fewItems == 0:
 			select {
 			case packs <- pack:
 				sent()
@@ -155,6 +166,10 @@ func (p *pull) packOnce(ctx context.Context, todo []attempt, buf []byte) (bad []
 		if done > 0 {
 			return fmt.Errorf("%w: busy in the middle of a pack", transfer.ErrAway)
 		}
+		if err := p.writers.Enter(ctx, p, nil); err != nil {
+			return err
+		}
+		defer p.writers.Leave(p)
 		return p.src.Pack(ctx, p.job.Request.Share, want, func(h client.Packed, body io.Reader) error {
 			if h.Index != done || done >= len(todo) {
 				return transfer.ErrProtocol
@@ -202,6 +217,7 @@ func (p *pull) packed(ctx context.Context, it *item, h client.Packed, body io.Re
 	p.tally.bytes.Add(it.size)
 	p.tally.fetched.Add(it.size)
 	p.tally.from(p.job.Request.Source, it.size)
+	p.tally.arrived(p.tally.by(p.job.Request.Source), it.size)
 	return p.hand(ctx, ready{part: name, item: *it})
 }
 

@@ -65,6 +65,8 @@ type swarmed struct {
 	left chan struct{}  // one token: the source left
 	wg   sync.WaitGroup // everything started
 
+	noted time.Time // when the ticket on the disk was made, by the source's clock; of who learns the layer, and after that of who asks the source
+
 	mu        sync.Mutex // guards the fields below
 	plan      *swarm.Plan
 	src       Source // nil while it is not there
@@ -94,6 +96,7 @@ type giver struct {
 type request struct {
 	ask     swarm.Ask
 	from    *giver
+	count   *given // of the job
 	buf     []byte
 	ctx     context.Context //nolint:containedctx // of this request
 	cancel  context.CancelFunc
@@ -315,7 +318,7 @@ func (s *swarmed) ask(ctx context.Context, a swarm.Ask) {
 
 // begin enters a request; the caller holds mu.
 func (s *swarmed) begin(ctx context.Context, a swarm.Ask, buf []byte) *request {
-	r := &request{ask: a, from: s.givers[a.Peer], buf: buf}
+	r := &request{ask: a, from: s.givers[a.Peer], count: s.p.tally.by(a.Peer), buf: buf}
 	r.ctx, r.cancel = context.WithCancel(ctx)
 	s.running[a.ID] = r
 	return r
@@ -332,6 +335,10 @@ func (s *swarmed) read(ctx context.Context, r *request, w *arriving) error {
 			}
 		}
 		defer func() { <-s.p.lanes }()
+		if err := s.p.writers.Enter(ctx, s.b, func() { s.began(r) }); err != nil {
+			return err
+		}
+		defer s.p.writers.Leave(s.b)
 	}
 	return r.from.read(ctx, r.ask.Range(s.b.size), w)
 }
@@ -340,23 +347,26 @@ func (s *swarmed) read(ctx context.Context, r *request, w *arriving) error {
 func (s *swarmed) queue(ctx context.Context, r *request) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	began := func(now time.Time) {
-		s.mu.Lock()
-		s.plan.Began(r.ask.ID, now)
-		s.good = now
-		s.mu.Unlock()
-	}
 	for {
 		select {
 		case s.p.lanes <- struct{}{}:
-			began(time.Now())
+			s.began(r)
 			return nil
-		case now := <-tick.C:
-			began(now)
+		case <-tick.C:
+			s.began(r)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
+}
+
+// began tells the plan that a request begins only now.
+func (s *swarmed) began(r *request) {
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.plan.Began(r.ask.ID, now)
+	s.good = now
 }
 
 // ended tells the plan how a request ended, and returns the next one for the same goroutine, if there is one at once.
@@ -389,6 +399,9 @@ func (s *swarmed) settle(ctx context.Context, r *request, w *arriving, err error
 		return
 	default:
 		how, retry := outcomeOf(err)
+		if how == swarm.Gone && s.memo.stale(now) { // it may well have the piece
+			how, retry = swarm.Busy, helperRest
+		}
 		s.plan.End(r.ask.ID, how, retry, now)
 		return
 	}

@@ -3,12 +3,10 @@ package download
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"porchlight/discovery"
 	"porchlight/share"
 	"porchlight/transfer"
 )
@@ -34,8 +32,8 @@ const rateSpan = 12
 
 type sample struct {
 	at      time.Time
-	fetched int64
-	sources []transfer.SourceRate
+	came    int64
+	sources []int64 // what came of each
 }
 
 func newTask(j transfer.Job) *task { return &task{job: j, parts: newPartials()} }
@@ -43,7 +41,8 @@ func newTask(j transfer.Job) *task { return &task{job: j, parts: newPartials()} 
 // begin enters an attempt.
 func (t *task) begin(stop context.CancelFunc) {
 	t.stop, t.wanted, t.began = stop, "", time.Now()
-	t.tally = &tally{sources: slices.Clone(t.job.Sources)}
+	t.tally = &tally{}
+	t.tally.recall(t.job.Sources)
 	t.sampled = 0
 	t.job.State, t.job.Trouble, t.job.Detail, t.job.Rate = transfer.Running, transfer.NoTrouble, "", 0
 }
@@ -102,20 +101,19 @@ func (t *task) end(result string, err error, stopped bool) *halt {
 func (t *task) measure(now time.Time) bool {
 	before := t.job
 	t.tally.merge(&t.job)
-	s := sample{at: now, fetched: t.tally.fetched.Load()}
+	s := sample{at: now, came: t.tally.came.Load()}
 	oldest := t.rate[t.sampled%rateSpan]
 	if t.sampled < rateSpan {
 		oldest = t.rate[0]
 	}
 	if t.sampled > 0 {
 		if dt := now.Sub(oldest.at).Seconds(); dt > 0 {
-			t.job.Rate = int64(float64(s.fetched-oldest.fetched) / dt)
-			t.tally.rates(&t.job, oldest.sources, dt)
+			t.job.Rate = int64(float64(s.came-oldest.came) / dt)
+			s.sources = t.tally.rates(&t.job, oldest.sources, dt)
 		}
 	} else {
-		t.tally.rates(&t.job, nil, 0)
+		s.sources = t.tally.rates(&t.job, nil, 0)
 	}
-	s.sources = t.job.Sources
 	t.rate[t.sampled%rateSpan] = s
 	t.sampled++
 	a, b := before, t.job
@@ -125,51 +123,14 @@ func (t *task) measure(now time.Time) bool {
 
 // tally counts one attempt. Safe for concurrent use.
 type tally struct {
-	bytes, total, fetched        atomic.Int64
+	bytes, total, fetched, came  atomic.Int64 // of fetched the pieces and files that are whole, of came what arrived
 	files, done, skipped, failed atomic.Int64
 	adapted                      atomic.Int64
 	listed                       atomic.Bool
 
 	mu       sync.Mutex         // guards the fields below
 	problems []transfer.Problem // never written again once it is longer
-	sources  []transfer.SourceRate
-}
-
-// maxSources bounds how many sources of one job are told apart.
-const maxSources = 64
-
-// from counts bytes that a device gave.
-func (c *tally) from(id discovery.DeviceID, n int64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for i := range c.sources {
-		if c.sources[i].Device == id {
-			c.sources[i].Bytes += n
-			return
-		}
-	}
-	if len(c.sources) < maxSources {
-		c.sources = append(c.sources, transfer.SourceRate{Device: id, Bytes: n})
-	}
-}
-
-// rates brings the sources of a job up to date; was is what they had given some seconds ago.
-func (c *tally) rates(j *transfer.Job, was []transfer.SourceRate, seconds float64) {
-	c.mu.Lock()
-	now := slices.Clone(c.sources)
-	c.mu.Unlock()
-	for i := range now {
-		s := &now[i]
-		s.Rate = 0
-		var before int64
-		if i < len(was) { // sources are only added
-			before = was[i].Bytes
-		}
-		if seconds > 0 {
-			s.Rate = int64(float64(s.Bytes-before) / seconds)
-		}
-	}
-	j.Sources = now
+	sources  []*given
 }
 
 // problem notes what a person should know about one file.
@@ -198,7 +159,7 @@ func (c *tally) merge(j *transfer.Job) {
 	c.mu.Lock()
 	problems := c.problems[:len(c.problems):len(c.problems)]
 	c.mu.Unlock()
-	j.Listed = c.listed.Load()
+	j.Listed = c.listed.Load() || j.Listed && int(c.files.Load()) <= j.Files && c.total.Load() <= j.Total // a listing that broke off takes back none before it
 	j.Bytes = max(j.Bytes, c.bytes.Load())
 	j.Total = max(j.Total, c.total.Load(), j.Bytes)
 	j.Files = max(j.Files, int(c.files.Load()))

@@ -6,10 +6,12 @@ package link
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/tls"
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,21 +36,25 @@ type Conn struct {
 // Session is what is known about the other side of one connection; it dies with it.
 type Session struct {
 	ID       discovery.DeviceID
-	Exporter []byte // 32 bytes that bind proofs to this connection
+	Key      ed25519.PublicKey // of the other side, which the handshake proved; ID is made of it
+	Exporter []byte            // 32 bytes that bind proofs to this connection
 	Remote   netip.AddrPort
-	Reversed bool // the other side lent us this connection, or we lent it: dialled by the side that serves
+	Began    time.Time // when the handshake was over
+	Reversed bool      // the other side lent us this connection, or we lent it: dialled by the side that serves
 
 	requests atomic.Int64
 	used     chan struct{} // closed by the second request: a lent connection is in use
 	gone     chan struct{} // closed with the connection
 
 	breach func() // tells the Listener of a breach; nil on a connection that serves nobody
+	end    func() // closes the connection
 
 	mu      sync.Mutex // guards the fields below
 	hello   *wire.Hello
 	late    bool        // the hello did not come in time
 	wait    *time.Timer // closes the connection then
 	greeted func()      // called when the hello comes in time
+	proved  [][32]byte  // private workgroups the other side has a key of
 }
 
 // Hello returns the other side's hello, false before it came.
@@ -77,6 +83,34 @@ func (s *Session) SetHello(h wire.Hello) bool {
 		s.greeted()
 	}
 	return true
+}
+
+// SetProved notes the private workgroups that the other side proved in its hello to have a key of, member or not.
+func (s *Session) SetProved(ids [][32]byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.proved = slices.Clone(ids)
+}
+
+// Proved reports whether the other side proved a key of a private workgroup on this connection. It is no membership.
+func (s *Session) Proved(id [32]byte) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Contains(s.proved, id)
+}
+
+// ProvedAny reports whether the other side proved a key of any private workgroup of this device.
+func (s *Session) ProvedAny() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.proved) > 0
+}
+
+// End closes the connection.
+func (s *Session) End() {
+	if s.end != nil {
+		s.end()
+	}
 }
 
 // expect closes c unless the hello comes in time; greeted is called when it does.
@@ -149,17 +183,20 @@ func newConn(t *tls.Conn, k *cork) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{ID: id, Exporter: exp, used: make(chan struct{}), gone: make(chan struct{})}
+	key := cs.PeerCertificates[0].PublicKey.(ed25519.PublicKey) // PeerID looked
+	s := &Session{Began: time.Now(), ID: id, Key: key, Exporter: exp, used: make(chan struct{}), gone: make(chan struct{})}
 	if a, ok := t.RemoteAddr().(*net.TCPAddr); ok {
 		s.Remote = unmap(a.AddrPort())
 	}
-	return &Conn{Conn: t, cork: k, Session: s}, nil
+	c := &Conn{Conn: t, cork: k, Session: s}
+	s.end = func() { c.Close() } //nolint:errcheck // it is gone either way
+	return c, nil
 }
 
 // again gives the connection a new session, for its second life the other way round.
 func (c *Conn) again() {
 	old := c.Session
-	c.Session = &Session{ID: old.ID, Exporter: old.Exporter, Remote: old.Remote, Reversed: true, used: make(chan struct{}), gone: make(chan struct{})}
+	c.Session = &Session{Began: time.Now(), ID: old.ID, Key: old.Key, Exporter: old.Exporter, Remote: old.Remote, Reversed: true, used: make(chan struct{}), gone: make(chan struct{}), end: old.end}
 }
 
 // Read reads what a previous reader left over first.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -26,7 +27,9 @@ const dialTime = 3 * time.Second
 // Dialer makes connections to other devices.
 type Dialer struct {
 	Identity *identity.Identity
-	Hello    func() wire.Hello // what this device says of itself, made anew for each connection
+	// Hello is what this device says of itself on the connection of s, with the proofs for that one. to is the other side's hello
+	// when this is the answer to it, which a Dialer never asks for: nil.
+	Hello func(s *Session, to *wire.Hello) wire.Hello
 	// Net dials TCP; the system's if nil. Tests put a network in memory here.
 	Net func(ctx context.Context, addr netip.AddrPort) (net.Conn, error)
 	// Tried is told how each attempt ended, but for those that were given up; may be nil.
@@ -127,7 +130,15 @@ func (d *Dialer) greet(ctx context.Context, c *Conn, lend bool) (wire.Hello, err
 	if err := c.SetDeadline(time.Now().Add(wire.HelloTime)); err != nil {
 		return wire.Hello{}, fmt.Errorf("%w: %w", transfer.ErrAway, err)
 	}
-	body, err := canon.Marshal(d.Hello())
+	h := d.Hello(c.Session, nil)
+	if lend { // whoever takes the connection could send these proofs back as its own
+		h.Proofs = nil
+	}
+	h, err := h.Padded(rand.Reader)
+	if err != nil {
+		return wire.Hello{}, err
+	}
+	body, err := canon.Marshal(h)
 	if err != nil {
 		return wire.Hello{}, err
 	}

@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,8 +33,10 @@ type node struct {
 	dialer *Dialer
 	lent   chan *Conn
 
-	mu     sync.Mutex
-	greets []discovery.DeviceID
+	mu       sync.Mutex
+	greets   []discovery.DeviceID
+	hellos   []wire.Hello
+	sessions []*Session
 }
 
 func hello(name string) wire.Hello {
@@ -54,7 +57,7 @@ func newNode(t testing.TB, name string) *node {
 	}
 	n := &node{ident: id, addr: tcp.Addr().(*net.TCPAddr).AddrPort(), lent: make(chan *Conn, 8)}
 	n.in = NewListener(tcp, id, slog.New(slog.DiscardHandler))
-	n.dialer = &Dialer{Identity: id, Hello: func() wire.Hello { return hello(name) }}
+	n.dialer = &Dialer{Identity: id, Hello: func(*Session, *wire.Hello) wire.Hello { return hello(name) }}
 	hs := &http.Server{Handler: http.HandlerFunc(n.handle), ConnContext: WithSession, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)}
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
@@ -94,9 +97,9 @@ func (n *node) handle(w http.ResponseWriter, r *http.Request) {
 	}
 	s.SetHello(h)
 	n.mu.Lock()
-	n.greets = append(n.greets, s.ID)
+	n.greets, n.hellos, n.sessions = append(n.greets, s.ID), append(n.hellos, h), append(n.sessions, s)
 	n.mu.Unlock()
-	b, _ := canon.Marshal(n.dialer.Hello())
+	b, _ := canon.Marshal(n.dialer.Hello(s, &h))
 	w.Write(b) //nolint:errcheck // the test reads it
 }
 
@@ -215,6 +218,12 @@ func TestReverse(t *testing.T) {
 	defer wg.Wait()
 	defer cancel()
 	p := b.to(t, a, nowhere(t))
+	var adopted atomic.Int32
+	p.OnAdopt = func(g Greeting) {
+		if g.Conn.Session.ID == a.ident.ID() && g.Answer.Check() == nil {
+			adopted.Add(1)
+		}
+	}
 	wg.Go(func() { // b hands what it is lent to its pool
 		for {
 			select {
@@ -259,6 +268,14 @@ func TestReverse(t *testing.T) {
 	asks.Wait()
 	if p.Direct() {
 		t.Error("a peer that only lends counts as dialled")
+	}
+	if c, err := p.Connect(t.Context()); err != nil || c.Session.ID != a.ident.ID() || !c.Session.Reversed {
+		t.Errorf("a connection of its own: %v", err)
+	} else {
+		c.Close()
+	}
+	if n := adopted.Load(); n < 2 {
+		t.Errorf("told of %d connections", n)
 	}
 	cancel()
 	p.Close()

@@ -42,6 +42,7 @@ const (
 // Peer makes and keeps the connections to one device.
 type Peer struct {
 	ID      discovery.DeviceID
+	OnAdopt func(Greeting) // told of each connection that the device lent, with no lock held; may be nil, and set before the first
 	dialer  *Dialer
 	addrs   func() []netip.AddrPort // best first
 	onGreet func(Greeting)
@@ -100,9 +101,13 @@ func (p *Peer) Dialled() (out []netip.AddrPort) {
 
 // Offer takes a connection the device lends. The connection is closed if there are enough.
 func (p *Peer) Offer(ctx context.Context, c *Conn) {
-	if _, err := p.dialer.Adopt(ctx, c); err != nil {
+	answer, err := p.dialer.Adopt(ctx, c)
+	if err != nil {
 		c.Close()
 		return
+	}
+	if p.OnAdopt != nil {
+		p.OnAdopt(Greeting{c, answer, c.Session.Remote})
 	}
 	p.mu.Lock()
 	if p.closed || len(p.spares) >= maxSpares {
@@ -241,6 +246,15 @@ func (p *Peer) dial(ctx context.Context) (net.Conn, error) {
 		p.noteLent()
 		return p.keep(c)
 	}
+}
+
+// Connect returns a connection to the device for one purpose, dialled or lent, that said hello. The caller closes it; Drop does, too.
+func (p *Peer) Connect(ctx context.Context) (*Conn, error) {
+	c, err := p.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c.(*Conn), nil
 }
 
 // waitLent waits for a lent connection, from the moment on that dialling takes long or failed. It returns nil when ctx

@@ -18,7 +18,7 @@ import (
 // asking is a neighbour that asks v for one thing after another, over loopback and TLS.
 func asking(b *testing.B, v *victim) *client.Client {
 	b.Helper()
-	d := &link.Dialer{Identity: someone(b), Hello: func() wire.Hello { return helloOf("anna") },
+	d := &link.Dialer{Identity: someone(b), Hello: func(*link.Session, *wire.Hello) wire.Hello { return helloOf("anna") },
 		Net: func(ctx context.Context, _ netip.AddrPort) (net.Conn, error) { return v.dial(ctx) }}
 	p := link.NewPeer(v.ident.ID(), d, func() []netip.AddrPort { return []netip.AddrPort{v.addr} }, nil)
 	b.Cleanup(func() { p.Close() })

@@ -24,7 +24,13 @@ const reseedAfter = 250 * time.Millisecond
 // wait, and gets nothing by it.
 type crowds struct {
 	mu    sync.Mutex // guards the field below and everything in it
-	files map[share.Version]*crowd
+	files map[crowdKey]*crowd
+}
+
+// crowdKey tells crowds apart. Those of two workgroups pull beside one another, and neither hears of the other.
+type crowdKey struct {
+	version share.Version
+	group   [32]byte // the private workgroup; zero for the open one
 }
 
 // crowd is those who pull one version of one file.
@@ -42,6 +48,7 @@ type puller struct {
 	seen time.Time
 	bits []byte
 	full bool
+	has  bool          // it was given a ticket, and others may be of use to it that this device has forgotten
 	news chan struct{} // one token: there is something to tell
 }
 
@@ -68,17 +75,18 @@ func (c *crowd) setMap(id discovery.DeviceID, p *puller, bits []byte) {
 	}
 }
 
-// join notes that a device pulls a version and has the pieces of a map, and returns how many others do; false if there are too many to tell.
-func (c *crowds) join(e share.Entry, dev discovery.DeviceID, bits []byte, now time.Time) (others int, ok bool) {
+// join notes that a device pulls a file of a size and has the pieces of a map, and returns how many others do; false if there are too
+// many to tell.
+func (c *crowds) join(key crowdKey, size int64, dev discovery.DeviceID, bits []byte, now time.Time) (others int, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	f := c.files[e.Version]
+	f := c.files[key]
 	if f == nil {
 		if len(c.files) >= wire.MaxSwarmed {
 			c.forgetOldest()
 		}
-		f = &crowd{size: e.Size, pullers: map[discovery.DeviceID]*puller{}}
-		c.files[e.Version] = f
+		f = &crowd{size: size, pullers: map[discovery.DeviceID]*puller{}}
+		c.files[key] = f
 	}
 	f.asked = now
 	f.expire(now)
@@ -180,11 +188,26 @@ func (c *crowd) advice(id discovery.DeviceID, p *puller, now time.Time) swarm.Ad
 	return c.seed.Advise(id, adviceRun, func(i int) bool { return p.bits != nil && has(p.bits, i) }, now, nil)
 }
 
-// gave notes that a piece of a version went out.
-func (c *crowds) gave(v share.Version, piece int, now time.Time) {
+// of returns the crowd in which a device pulls a version; that of the open workgroup, if there is one, for a device in none. The
+// caller holds mu.
+func (c *crowds) of(v share.Version, dev discovery.DeviceID) *crowd {
+	open := c.files[crowdKey{version: v}]
+	if open != nil && open.pullers[dev] != nil {
+		return open
+	}
+	for key, f := range c.files {
+		if key.version == v && f.pullers[dev] != nil {
+			return f
+		}
+	}
+	return open
+}
+
+// gave notes that a piece of a version went out to a device.
+func (c *crowds) gave(v share.Version, dev discovery.DeviceID, piece int, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if f := c.files[v]; f != nil && f.seed != nil {
+	if f := c.of(v, dev); f != nil && f.seed != nil {
 		f.seed.Gave(piece)
 		f.prod(now)
 	}
@@ -194,7 +217,7 @@ func (c *crowds) gave(v share.Version, piece int, now time.Time) {
 func (c *crowds) advise(v share.Version, dev discovery.DeviceID, now time.Time) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	f := c.files[v]
+	f := c.of(v, dev)
 	if f == nil || f.seed == nil || f.pullers[dev] == nil {
 		return ""
 	}
@@ -203,16 +226,17 @@ func (c *crowds) advise(v share.Version, dev discovery.DeviceID, now time.Time) 
 
 // told is what a puller is told of the others.
 type told struct {
-	others int
-	advice string
-	peers  [][]byte
+	others  int
+	advice  string
+	peers   []discovery.DeviceID
+	invited bool // before
 }
 
 // tell returns what a puller is to know now.
-func (c *crowds) tell(v share.Version, dev discovery.DeviceID, now time.Time) (t told) {
+func (c *crowds) tell(key crowdKey, dev discovery.DeviceID, now time.Time) (t told) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	f := c.files[v]
+	f := c.files[key]
 	if f == nil || f.pullers[dev] == nil || f.seed == nil {
 		return t
 	}
@@ -222,17 +246,24 @@ func (c *crowds) tell(v share.Version, dev discovery.DeviceID, now time.Time) (t
 	case <-p.news:
 	default:
 	}
-	t.others, t.advice = len(f.pullers)-1, f.advice(dev, p, now).String()
-	for _, id := range f.seed.Neighbors(dev, nil) {
-		t.peers = append(t.peers, bytes.Clone(id[:]))
-	}
+	t.others, t.advice, t.invited = len(f.pullers)-1, f.advice(dev, p, now).String(), p.has
+	t.peers = f.seed.Neighbors(dev, nil)
 	return t
 }
 
-// await returns when there is something to tell a puller, at the latest after wire.HaveTime.
-func (c *crowds) await(ctx context.Context, v share.Version, dev discovery.DeviceID) {
+// invited notes that a device was given a ticket.
+func (c *crowds) invited(key crowdKey, dev discovery.DeviceID) {
 	c.mu.Lock()
-	f := c.files[v]
+	defer c.mu.Unlock()
+	if f := c.files[key]; f != nil && f.pullers[dev] != nil {
+		f.pullers[dev].has = true
+	}
+}
+
+// await returns when there is something to tell a puller, at the latest after wire.HaveTime.
+func (c *crowds) await(ctx context.Context, key crowdKey, dev discovery.DeviceID) {
+	c.mu.Lock()
+	f := c.files[key]
 	if f == nil || f.pullers[dev] == nil {
 		c.mu.Unlock()
 		return
@@ -261,21 +292,21 @@ func (c *crowds) await(ctx context.Context, v share.Version, dev discovery.Devic
 
 // forgetOldest drops the file that was asked for longest ago. The caller holds mu.
 func (c *crowds) forgetOldest() {
-	var oldest share.Version
+	var oldest crowdKey
 	var at time.Time
-	for v, f := range c.files {
+	for key, f := range c.files {
 		if at.IsZero() || f.asked.Before(at) {
-			oldest, at = v, f.asked
+			oldest, at = key, f.asked
 		}
 	}
 	delete(c.files, oldest)
 }
 
 // members returns who pulls a version, in the order of their names.
-func (c *crowds) members(v share.Version) (out []discovery.DeviceID) {
+func (c *crowds) members(key crowdKey) (out []discovery.DeviceID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if f := c.files[v]; f != nil {
+	if f := c.files[key]; f != nil {
 		for id := range f.pullers {
 			out = append(out, id)
 		}

@@ -135,14 +135,16 @@ func (s *Server) file(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set(wire.HeaderAdvice, advice)
 	}
 	w.WriteHeader(http.StatusPartialContent)
-	if err := s.copyRange(r.Context(), s.paced(w, r), f, rg); err != nil {
+	out := s.paced(w, r)
+	defer out.turn.leave()
+	if err := s.copyRange(r.Context(), out, f, rg); err != nil {
 		s.cfg.Log.Debug("file broke off", "err", err)
 		panic(http.ErrAbortHandler) // the status is out: a cut connection is the only honest answer
 	}
 }
 
 // copyRange sends the bytes, piece by piece, and checks at the end that the file is still the version that was asked for.
-func (s *Server) copyRange(ctx context.Context, w http.ResponseWriter, f *safefs.File, rg transfer.Range) error {
+func (s *Server) copyRange(ctx context.Context, w *paced, f *safefs.File, rg transfer.Range) error {
 	buf := s.buffers.Get().(*[]byte)
 	defer s.buffers.Put(buf)
 	g := s.hashing.of(f.Entry())
@@ -150,6 +152,9 @@ func (s *Server) copyRange(ctx context.Context, w http.ResponseWriter, f *safefs
 		// up to the next border between pieces, so that a piece is hashed from one buffer
 		n := min(content.PieceSize-off%content.PieceSize, end-off)
 		p := (*buf)[:n]
+		if err := w.turn.take(ctx, n); err != nil {
+			return err
+		}
 		if err := s.readAll(ctx, f, p, off); err != nil {
 			return err
 		}
@@ -163,7 +168,7 @@ func (s *Server) copyRange(ctx context.Context, w http.ResponseWriter, f *safefs
 			return err
 		}
 		if e := f.Entry(); n == content.PieceSize || off%content.PieceSize == 0 && off+n == e.Size {
-			s.crowds.gave(e.Version, int(off/content.PieceSize), time.Now())
+			s.crowds.gave(e.Version, link.SessionOf(ctx).ID, int(off/content.PieceSize), time.Now())
 		}
 		off += n
 	}
@@ -263,9 +268,11 @@ func (s *Server) pack(w http.ResponseWriter, r *http.Request) {
 	defer s.buffers.Put(buf)
 	files := tree.Batch()
 	defer files.Close()
-	seq := s.sequence(s.paced(w, r), 64<<10)
+	out := s.paced(w, r)
+	defer out.turn.leave()
+	seq := s.sequence(out, 64<<10)
 	for i, it := range items {
-		err := r.Context().Err()
+		err := out.turn.take(r.Context(), 0)
 		if err == nil {
 			err = s.packOne(r.Context(), seq, files, i, it, *buf)
 		}

@@ -29,7 +29,7 @@ func FuzzRequest(f *testing.F) {
 		f.Add(s[0], s[1], s[2], []byte("\xa1\x64dirs\x80"))
 	}
 	p := &pipes{make(chan net.Conn), make(chan struct{})}
-	v := newVictim(f, p)
+	v := newVictim(f, p, sociable)
 	f.Fuzz(func(t *testing.T, method, target, header string, body []byte) {
 		a := v.lends(t)
 		defer a.Close()

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"path"
+	"strings"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -19,6 +20,9 @@ import (
 // device is what is counted for one device. All but the limiters is guarded by Server.mu.
 type device struct {
 	all, lists *rate.Limiter
+	entries    *rate.Limiter // of ledgers
+	meets      *rate.Limiter
+	moves      *rate.Limiter
 	inFlight   int
 	listing    int
 	sending    int
@@ -60,12 +64,25 @@ func (s *Server) gate(mux *http.ServeMux) http.Handler {
 			return
 		}
 		defer s.exit(d)
-		if _, pattern := mux.Handler(r); pattern == "" || r.URL.Path != path.Clean(r.URL.Path) {
+		if _, pattern := mux.Handler(r); pattern == "" || r.URL.Path != path.Clean(r.URL.Path) || !s.open(sess, r.URL.Path) {
 			s.refuse(w, r, transfer.ErrGone) // no such route, in the form of every other refusal
 			return
 		}
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// open reports whether a route is there for the other side: a stranger may only meet, and speak of workgroups that it proved.
+func (s *Server) open(sess *link.Session, route string) bool {
+	if s.cfg.Stranger == nil || !s.cfg.Stranger(sess) {
+		return true
+	}
+	for _, p := range []string{wire.RouteJoin, wire.RouteSAS, wire.RouteRecover, wire.RouteMove} {
+		if route == p || strings.HasPrefix(route, p+"/") {
+			return true
+		}
+	}
+	return strings.HasPrefix(route, wire.RouteGroup)
 }
 
 // wellFormed reports whether a request has one of the forms of this protocol, whatever its route: GET without a body, POST
@@ -148,7 +165,9 @@ func (s *Server) enter(id discovery.DeviceID) (*device, bool) {
 		if len(s.devices) >= wire.MaxCounted {
 			s.forgetOldest()
 		}
-		d = &device{all: rate.NewLimiter(wire.RequestsPerSecond, wire.RequestsBurst), lists: rate.NewLimiter(wire.ListsPerSecond, wire.ListsBurst)}
+		d = &device{all: rate.NewLimiter(wire.RequestsPerSecond, wire.RequestsBurst), lists: rate.NewLimiter(wire.ListsPerSecond, wire.ListsBurst),
+			entries: rate.NewLimiter(wire.EntriesPerSecond, wire.EntriesBurst), meets: rate.NewLimiter(rate.Every(wire.MeetEvery), wire.MeetBurst),
+			moves: rate.NewLimiter(rate.Every(wire.MoveEvery), 1)}
 		s.devices[id] = d
 	}
 	d.seen = time.Now()
@@ -157,6 +176,13 @@ func (s *Server) enter(id discovery.DeviceID) (*device, bool) {
 	}
 	d.inFlight++
 	return d, true
+}
+
+// counted returns what is counted of a device that has a request in flight.
+func (s *Server) counted(id discovery.DeviceID) *device {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.devices[id]
 }
 
 func (s *Server) exit(d *device) {

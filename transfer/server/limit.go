@@ -9,32 +9,35 @@ import (
 	"porchlight/transfer/pace"
 )
 
-// paced holds the bytes of files back as the limit for uploads says. Everything that answers with such bytes writes through one;
-// listings and the like do not.
+// paced holds the bytes of files back as the limit for uploads says, and until it is the answer's turn. Everything that answers with such
+// bytes writes through one; listings and the like do not.
 type paced struct {
 	http.ResponseWriter
-	ctx   context.Context //nolint:containedctx // of this one answer
-	limit *pace.Limit
-	who   discovery.DeviceID
+	ctx    context.Context //nolint:containedctx // of this one answer
+	limit  *pace.Limit     // none if nil
+	who    discovery.DeviceID
+	turn   *turn
+	shared bool // bytes go to others as well
 }
 
-// paced returns a writer for bytes of files that answer r.
-func (s *Server) paced(w http.ResponseWriter, r *http.Request) http.ResponseWriter {
-	if s.cfg.Uploads == nil {
-		return w
-	}
-	return &paced{w, r.Context(), s.cfg.Uploads, link.SessionOf(r.Context()).ID}
+// paced returns a writer for bytes of files that answer r; its turn must be left.
+func (s *Server) paced(w http.ResponseWriter, r *http.Request) *paced {
+	who := link.SessionOf(r.Context()).ID
+	return &paced{ResponseWriter: w, ctx: r.Context(), limit: s.cfg.Uploads, who: who, turn: s.turns.enter(who), shared: true}
 }
 
 // Unwrap is for http.ResponseController.
 func (p *paced) Unwrap() http.ResponseWriter { return p.ResponseWriter }
 
-// Write sends turn by turn. The time that a body may stall begins after the waiting, which is not the reader's fault.
+// Write sends part by part. The time that a body may stall begins after the waiting, which is not the reader's fault.
 func (p *paced) Write(b []byte) (n int, err error) {
 	for len(b) > 0 {
 		part := b
-		if turn := p.limit.Turn(); turn > 0 {
-			part = b[:min(len(b), turn)]
+		if p.shared {
+			part = b[:min(len(b), turnPart)]
+		}
+		if most := p.most(); most > 0 {
+			part = part[:min(len(part), most)]
 			if err := p.limit.Take(p.ctx, p.who, len(part)); err != nil {
 				return n, err
 			}
@@ -45,7 +48,16 @@ func (p *paced) Write(b []byte) (n int, err error) {
 		if err != nil {
 			return n, err
 		}
+		p.shared = p.turn.moved(m)
 		b = b[m:]
 	}
 	return n, nil
+}
+
+// most is how many bytes are best sent at once under the limit; 0 without one.
+func (p *paced) most() int {
+	if p.limit == nil {
+		return 0
+	}
+	return p.limit.Turn()
 }

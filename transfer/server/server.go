@@ -2,7 +2,8 @@
 //
 // Every request passes one gate (gate.go): the device that the connection proved, whether it said hello, how much it asks.
 // What a device may see is asked of Config.Tree and Config.Offers for every single request; "no right" and "not there" look the same.
-// Who pulls the same large file at once is told of each other (crowd.go), and content of others is given on to holders of a ticket (swarm.go).
+// Who pulls the same large file at once is told of each other (crowd.go), and content of others is given on to holders of a ticket (swarm.go),
+// as long as they and its origin have the right (circle.go).
 package server
 
 import (
@@ -47,9 +48,10 @@ type Watcher interface {
 	Remove(dir string)
 }
 
-// Config says what a server works with. All fields but Log, Blocked, Checkup and Watcher are needed.
+// Config says what a server works with. Fields that say what happens if they are nil may be.
 type Config struct {
-	Hello      func() wire.Hello
+	// Hello is what this device answers to the hello to of the other side of s; proofs and removals are added by Groups.
+	Hello      func(s *link.Session, to *wire.Hello) wire.Hello
 	Blocked    func(discovery.DeviceID) bool // who is not spoken with at all; nobody if nil
 	Shares     Shares
 	Neighbours Neighbours
@@ -58,9 +60,15 @@ type Config struct {
 	Uploads    *pace.Limit // of the bytes of files that leave; none if nil
 	Holdings   Holdings    // nothing of others is given on if nil
 	Signer     wire.Signer // this device's key; nobody is sent to others for a file if nil
+	Circle     Circle      // there are no private workgroups, and everybody is there, if nil
+	Groups     Groups      // no private workgroup is spoken of if nil
+	Meetings   Meetings    // nobody is let in, by code or recovery code, if nil
+	Pictures   Pictures    // nobody compares pictures if nil
+	// Stranger says who may only say hello, meet, and speak of workgroups it proved: nothing else is there for it. Nobody if nil.
+	Stranger func(s *link.Session) bool
 	// Checkup says what is known of a device that asks; it may take seconds. Nobody is told anything if nil.
 	Checkup func(ctx context.Context, dev discovery.DeviceID) wire.Checkup
-	Log     *slog.Logger
+	Log     *slog.Logger // nothing is logged if nil
 }
 
 // Server answers the requests of other devices.
@@ -73,8 +81,11 @@ type Server struct {
 	buffers sync.Pool // *[]byte of content.PieceSize
 	sends   chan struct{}
 	reads   chan struct{}
-	memory  *budget         // for bytes of files and layers
-	lists   *budget         // for listings
+	turns   turns
+	memory  *budget // for bytes of files and layers
+	lists   *budget // for listings, and ledgers
+	lobby   *lobby
+	checks  checks
 	life    context.Context //nolint:containedctx // of Serve, for what outlives one request
 	running sync.WaitGroup
 
@@ -89,9 +100,14 @@ func New(cfg Config) *Server {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	if cfg.Circle == nil {
+		cfg.Circle = noCircle{}
+	}
 	s := &Server{cfg: cfg, devices: map[discovery.DeviceID]*device{}, hashing: newHashing(cfg.Layers), sends: make(chan struct{}, wire.MaxSends),
-		reads: make(chan struct{}, wire.MaxReads), memory: newBudget(wire.MaxBuffers), lists: newBudget(wire.MaxListBuffers)}
-	s.crowds.files, s.surveys.shares = map[share.Version]*crowd{}, map[share.ID]*survey{}
+		reads: make(chan struct{}, wire.MaxReads), memory: newBudget(wire.MaxBuffers), lists: newBudget(wire.MaxListBuffers),
+		lobby: newLobby(), checks: make(checks, wire.MaxChecks)}
+	s.crowds.files, s.surveys.shares = map[crowdKey]*crowd{}, map[share.ID]*survey{}
+	s.turns.devices = map[discovery.DeviceID]*sender{}
 	s.hub.watchers = map[dirKey]*looked{}
 	s.hub.readers = map[*reader]bool{}
 	s.buffers.New = func() any { b := make([]byte, content.PieceSize); return &b }
@@ -149,6 +165,8 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("POST "+wire.RouteFind, s.find)
 	mux.HandleFunc("GET "+wire.RouteContent+"{root}"+wire.RouteHave, s.have)
 	mux.HandleFunc("GET "+wire.RouteContent+"{root}", s.content)
+	s.groupRoutes(mux)
+	s.meetRoutes(mux)
 	return s.gate(mux)
 }
 
@@ -176,8 +194,11 @@ func (s *Server) hello(w http.ResponseWriter, r *http.Request, sess *link.Sessio
 		s.takeOver(w, r)
 		return
 	}
-	answer := s.cfg.Hello()
-	answer.DialBack = s.cfg.Neighbours.Greeted(sess, h)
+	answer, err := s.greet(r, sess, h)
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
 	s.answer(w, r, answer)
 }
 

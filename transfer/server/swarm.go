@@ -28,6 +28,8 @@ type Holding interface {
 	io.ReaderAt // of pieces that are there; anything else fails
 	Origin() discovery.DeviceID
 	Size() int64
+	// Stated is what its origin said of it last, and what the origin's clock shows when the one of this device shows now.
+	Stated(now time.Time) (wire.Manifest, time.Time)
 	// Have returns how many pieces are there, which (wire.HaveAnswer), and what is closed when there are more.
 	Have() (count int, bits []byte, more <-chan struct{})
 	// Peers are other devices known to have some of it.
@@ -67,17 +69,22 @@ func (s *Server) introduce(r *http.Request, id share.ID, ask wire.SwarmAsk) (wir
 	case len(ask.Bits) != (content.Parts(e.Size)+7)/8:
 		return wire.SwarmAnswer{}, transfer.ErrProtocol
 	}
-	others, ok := s.crowds.join(e, dev, ask.Bits, time.Now())
+	ground, ok := s.cfg.Circle.Ground(dev, id)
 	if !ok {
+		return wire.SwarmAnswer{}, transfer.ErrGone
+	}
+	key := crowdKey{e.Version, ground.Group}
+	if _, ok := s.crowds.join(key, e.Size, dev, ask.Bits, time.Now()); !ok {
 		return wire.SwarmAnswer{}, nil
 	}
 	if ask.Wait {
-		s.crowds.await(r.Context(), e.Version, dev)
-	} else if others == 0 {
-		return wire.SwarmAnswer{}, nil
+		s.crowds.await(r.Context(), key, dev)
+		if now, ok := s.cfg.Circle.Ground(dev, id); !ok || now.Group != ground.Group { // lost while it waited
+			return wire.SwarmAnswer{}, transfer.ErrGone
+		}
 	}
-	t := s.crowds.tell(e.Version, dev, time.Now())
-	if t.others == 0 {
+	t := s.crowds.tell(key, dev, time.Now())
+	if t.others == 0 && !t.invited {
 		return wire.SwarmAnswer{}, nil
 	}
 	a := wire.SwarmAnswer{Others: uint(t.others), Advice: t.advice}
@@ -90,19 +97,27 @@ func (s *Server) introduce(r *http.Request, id share.ID, ask wire.SwarmAsk) (wir
 	if err != nil {
 		return a, err
 	}
-	a.Peers = t.peers
-	return a, s.invite(&a, wire.Manifest{Share: id, Path: e.Path, Size: e.Size, MTime: e.MTime, Root: l.Root}, dev)
+	for _, p := range t.peers { // who lost the right since it asked is nobody to be sent to
+		if now, ok := s.cfg.Circle.Ground(p, id); ok && now.Group == ground.Group {
+			a.Peers = append(a.Peers, bytes.Clone(p[:]))
+		}
+	}
+	err = s.invite(&a, wire.Manifest{Share: id, Path: e.Path, Size: e.Size, MTime: e.MTime, Root: l.Root, Group: ground.Group, Policy: ground.Policy}, dev)
+	if err == nil {
+		s.crowds.invited(key, dev)
+	}
+	return a, err
 }
 
-// invite signs what a puller shows to others.
+// invite signs what a puller shows to others. It is signed anew for each answer, which costs some 50 µs: so a ticket may be short-lived.
 func (s *Server) invite(a *wire.SwarmAnswer, m wire.Manifest, dev discovery.DeviceID) error {
 	now := time.Now()
-	m.Policy, m.Made = wire.PolicyTicket, now
+	m.Made = now
 	manifest, err := wire.SignManifest(m, s.cfg.Signer)
 	if err != nil {
 		return err
 	}
-	ticket, err := wire.SignTicket(wire.Ticket{Root: m.Root, Holder: dev, Until: now.Add(wire.TicketTime)}, s.cfg.Signer)
+	ticket, err := wire.SignTicket(wire.Ticket{Root: m.Root, Holder: dev, Group: m.Group, Until: now.Add(wire.TicketTime)}, s.cfg.Signer)
 	if err != nil {
 		return err
 	}
@@ -112,32 +127,24 @@ func (s *Server) invite(a *wire.SwarmAnswer, m wire.Manifest, dev discovery.Devi
 
 // holding finds what a request for content names, if its ticket lets the device have it. Everything that is wrong with a
 // request looks as if the content were not there: nobody learns by asking who has what.
-func (s *Server) holding(r *http.Request) (Holding, error) {
+func (s *Server) holding(r *http.Request) (Holding, pass, error) {
 	if s.cfg.Holdings == nil {
-		return nil, transfer.ErrGone
+		return nil, pass{}, transfer.ErrGone
 	}
-	root, err := content.ParseHash(r.PathValue("root"))
+	p, err := s.passOf(r)
 	if err != nil {
-		return nil, transfer.ErrGone
+		return nil, pass{}, err
 	}
-	signed, err := wire.ParseHeader(r.Header.Get(wire.HeaderTicket))
-	if err != nil {
-		return nil, transfer.ErrGone
+	h, ok := s.cfg.Holdings.Holding(p.ticket.Root)
+	if !ok || !p.opens(h, time.Now()) {
+		return nil, pass{}, transfer.ErrGone
 	}
-	t, err := wire.OpenTicket(signed) // before looking for the content: a refusal takes as long either way
-	if err != nil || !t.Allows(link.SessionOf(r.Context()).ID, t.Origin, root, time.Now()) {
-		return nil, transfer.ErrGone
-	}
-	h, ok := s.cfg.Holdings.Holding(root)
-	if !ok || h.Origin() != t.Origin {
-		return nil, transfer.ErrGone
-	}
-	return h, nil
+	return h, p, nil
 }
 
 // have tells which pieces of a content this device has, when it has more than the asker knows of.
 func (s *Server) have(w http.ResponseWriter, r *http.Request) {
-	h, err := s.holding(r)
+	h, by, err := s.holding(r)
 	if err != nil {
 		s.refuse(w, r, err)
 		return
@@ -156,6 +163,10 @@ func (s *Server) have(w http.ResponseWriter, r *http.Request) {
 	count, bits, err := awaitMore(r.Context(), h, int(since))
 	if err != nil {
 		panic(http.ErrAbortHandler)
+	}
+	if !by.stands() { // any more
+		s.refuse(w, r, transfer.ErrGone)
+		return
 	}
 	a := wire.HaveAnswer{Count: uint(count), Bits: bits}
 	for _, p := range h.Peers() {
@@ -195,7 +206,7 @@ func awaitMore(ctx context.Context, h Holding, since int) (int, []byte, error) {
 
 // content sends pieces of a content of another device.
 func (s *Server) content(w http.ResponseWriter, r *http.Request) {
-	h, err := s.holding(r)
+	h, by, err := s.holding(r)
 	if err != nil {
 		s.refuse(w, r, err)
 		return
@@ -225,18 +236,26 @@ func (s *Server) content(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", wire.TypeBytes)
 	w.Header().Set("Content-Length", strconv.FormatInt(rg.Len, 10))
 	w.WriteHeader(http.StatusPartialContent)
-	if err := s.copyContent(r.Context(), s.paced(w, r), h, rg); err != nil {
+	out := s.paced(w, r)
+	defer out.turn.leave()
+	if err := s.copyContent(r.Context(), out, by, h, rg); err != nil {
 		s.cfg.Log.Debug("content broke off", "err", err)
 		panic(http.ErrAbortHandler)
 	}
 }
 
 // copyContent sends the bytes; that they are right is for the other side to see, which has the layer.
-func (s *Server) copyContent(ctx context.Context, w http.ResponseWriter, h Holding, rg transfer.Range) error {
+func (s *Server) copyContent(ctx context.Context, w *paced, by pass, h Holding, rg transfer.Range) error {
 	buf := s.buffers.Get().(*[]byte)
 	defer s.buffers.Put(buf)
 	for off, end := rg.Off, rg.Off+rg.Len; off < end; {
 		p := (*buf)[:min(content.PieceSize, end-off)]
+		if err := w.turn.take(ctx, int64(len(p))); err != nil {
+			return err
+		}
+		if !by.stands() { // any more
+			return transfer.ErrGone
+		}
 		if err := s.readHolding(ctx, h, p, off); err != nil {
 			return err
 		}

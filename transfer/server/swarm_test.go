@@ -37,6 +37,7 @@ type sharer struct {
 	dir   string
 	tree  *safefs.Tree
 	holds map[content.Hash]*held1
+	*circle
 }
 
 func (s *sharer) Offers(discovery.DeviceID) []share.Offer {
@@ -60,6 +61,8 @@ func (s *sharer) Holding(root content.Hash) (server.Holding, bool) {
 // held1 is a content of somebody else, of which the pieces in bits are there.
 type held1 struct {
 	origin discovery.DeviceID
+	stated wire.Manifest
+	ahead  time.Duration // of the origin's clock
 	data   []byte
 	mu     sync.Mutex // guards the fields below
 	bits   []byte
@@ -67,7 +70,12 @@ type held1 struct {
 	more   chan struct{}
 }
 
-func (h *held1) Origin() discovery.DeviceID  { return h.origin }
+func (h *held1) Origin() discovery.DeviceID { return h.origin }
+func (h *held1) Stated(now time.Time) (wire.Manifest, time.Time) {
+	m := h.stated
+	m.Origin = h.origin
+	return m, now.Add(h.ahead)
+}
 func (h *held1) Size() int64                 { return int64(len(h.data)) }
 func (h *held1) Peers() []discovery.DeviceID { return []discovery.DeviceID{{7}} }
 func (h *held1) Have() (int, []byte, <-chan struct{}) {
@@ -87,7 +95,7 @@ func (h *held1) add(i int) {
 
 func newSharer(t *testing.T) *sharer {
 	t.Helper()
-	s := &sharer{t: t, ident: someone(t), dir: t.TempDir(), holds: map[content.Hash]*held1{}}
+	s := &sharer{t: t, ident: someone(t), dir: t.TempDir(), holds: map[content.Hash]*held1{}, circle: &circle{}}
 	var err error
 	if s.tree, err = safefs.OpenTree(s.dir); err != nil {
 		t.Fatal(err)
@@ -99,8 +107,8 @@ func newSharer(t *testing.T) *sharer {
 	s.addr = tcp.Addr().(*net.TCPAddr).AddrPort()
 	log := slog.New(slog.DiscardHandler)
 	in := link.NewListener(tcp, s.ident, log)
-	srv := server.New(server.Config{Hello: func() wire.Hello { return helloOf("sharer") }, Shares: s, Neighbours: s, Layers: content.NewCache(noStore{}, 1000),
-		Holdings: s, Signer: s.ident, Log: log})
+	srv := server.New(server.Config{Hello: func(*link.Session, *wire.Hello) wire.Hello { return helloOf("sharer") }, Shares: s, Neighbours: s, Layers: content.NewCache(noStore{}, 1000),
+		Holdings: s, Signer: s.ident, Circle: s.circle, Blocked: s.circle.isBlocked, Log: log})
 	whole := context.WithoutCancel(t.Context())
 	ctx, cancel := context.WithCancel(whole)
 	var wg sync.WaitGroup
@@ -123,7 +131,7 @@ func (s *sharer) asker(ident *identity.Identity) *asker {
 	if ident == nil {
 		ident = someone(s.t)
 	}
-	d := &link.Dialer{Identity: ident, Hello: func() wire.Hello { return helloOf("asker") }}
+	d := &link.Dialer{Identity: ident, Hello: func(*link.Session, *wire.Hello) wire.Hello { return helloOf("asker") }}
 	p := link.NewPeer(s.ident.ID(), d, func() []netip.AddrPort { return []netip.AddrPort{s.addr} }, nil)
 	s.t.Cleanup(p.Close)
 	return &asker{client.New(p), ident, p.Client(link.Quick)}
@@ -322,7 +330,7 @@ func TestTicketsOpenDoors(t *testing.T) {
 	data := film(20<<20 + 77)
 	l, h := s.hold(owner.ID(), data, 0, 1, 2, 9, 20)
 	a := s.asker(nil)
-	ticket := ticketOf(t, owner, a.id(), l.Root, time.Now().Add(time.Hour))
+	ticket := ticketOf(t, owner, a.id(), l.Root, time.Now().Add(wire.TicketTime))
 	have, err := a.Have(within(t), l.Root, l.Size, ticket, 0)
 	if err != nil || have.Count != 5 || !bytes.Equal(have.Bits, []byte{0xe0, 0x40, 0x08}) || len(have.Peers) != 1 {
 		t.Fatalf("%+v, %v", have, err)
@@ -355,14 +363,14 @@ func TestNoTicketNoAnswer(t *testing.T) {
 	data := film(20 << 20)
 	l, _ := s.hold(owner.ID(), data, 0, 1, 2)
 	a := s.asker(nil)
-	good := ticketOf(t, owner, a.id(), l.Root, time.Now().Add(time.Hour)).Header()
+	good := ticketOf(t, owner, a.id(), l.Root, time.Now().Add(wire.TicketTime)).Header()
 	manifest, err := wire.SignManifest(wire.Manifest{Share: shareID, Path: "film", Size: l.Size, Root: l.Root}, owner)
 	if err != nil {
 		t.Fatal(err)
 	}
 	spoilt := []byte(good)
 	spoilt[10] ^= 1
-	later := time.Now().Add(time.Hour)
+	later := time.Now().Add(wire.TicketTime)
 	ask := func(path, ticket, rg string) (int, string) {
 		t.Helper()
 		req, err := http.NewRequestWithContext(within(t), http.MethodGet, "http://device"+path, nil)
@@ -404,7 +412,7 @@ func TestNoTicketNoAnswer(t *testing.T) {
 		{"ticket for another content", path, ticketOf(t, owner, a.id(), content.Hash{1}, later).Header(), piece},
 		{"expired ticket", path, ticketOf(t, owner, a.id(), l.Root, time.Now().Add(-time.Second)).Header(), piece},
 		{"expired ticket for the map", path + wire.RouteHave + "?since=0", ticketOf(t, owner, a.id(), l.Root, time.Now().Add(-time.Second)).Header(), ""},
-		{"ticket for too long", path, ticketOf(t, owner, a.id(), l.Root, time.Now().Add(48*time.Hour)).Header(), piece},
+		{"ticket for too long", path, ticketOf(t, owner, a.id(), l.Root, time.Now().Add(wire.TicketTime+wire.TicketSlack+time.Minute)).Header(), piece},
 		{"a root that is none", wire.RouteContent + "zz", good, piece},
 		{"no range", path, good, ""},
 		{"half a piece", path, good, "bytes=0-524287"},

@@ -73,7 +73,7 @@ func someone(t testing.TB) *identity.Identity {
 }
 
 // newVictim serves what arrives at tcp.
-func newVictim(t testing.TB, tcp net.Listener) *victim {
+func newVictim(t testing.TB, tcp net.Listener, change ...func(*server.Config)) *victim {
 	t.Helper()
 	v := &victim{t: t, dir: t.TempDir(), ident: someone(t)}
 	for i := range 200 {
@@ -92,9 +92,13 @@ func newVictim(t testing.TB, tcp net.Listener) *victim {
 	}
 	log := slog.New(slog.NewTextHandler(v, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	v.in = link.NewListener(tcp, v.ident, log)
-	hello := func() wire.Hello { return helloOf("victim") }
+	hello := func(*link.Session, *wire.Hello) wire.Hello { return helloOf("victim") }
 	v.dialer = &link.Dialer{Identity: v.ident, Hello: hello}
-	v.server = server.New(server.Config{Hello: hello, Shares: v, Neighbours: v, Watcher: v, Layers: content.NewCache(noStore{}, 1000), Log: log})
+	cfg := server.Config{Hello: hello, Shares: v, Neighbours: v, Watcher: v, Layers: content.NewCache(noStore{}, 1000), Log: log}
+	for _, c := range change {
+		c(&cfg)
+	}
+	v.server = server.New(cfg)
 	whole := context.WithoutCancel(t.Context())
 	ctx, cancel := context.WithCancel(whole)
 	var wg sync.WaitGroup
@@ -275,7 +279,7 @@ func (a *attacker) closed(d time.Duration) bool {
 // honest is served, however the victim is being attacked.
 func (v *victim) honest() {
 	v.t.Helper()
-	d := &link.Dialer{Identity: someone(v.t), Hello: func() wire.Hello { return helloOf("anna") },
+	d := &link.Dialer{Identity: someone(v.t), Hello: func(*link.Session, *wire.Hello) wire.Hello { return helloOf("anna") },
 		Net: func(ctx context.Context, _ netip.AddrPort) (net.Conn, error) { return v.dial(ctx) }}
 	p := link.NewPeer(v.ident.ID(), d, func() []netip.AddrPort { return []netip.AddrPort{v.addr} }, nil)
 	defer p.Close()

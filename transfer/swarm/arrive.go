@@ -20,7 +20,6 @@ func (p *Plan) Moved(id uint64, n int64, now time.Time) {
 		a.all += n
 		a.last = now
 		p.sum.Received += n
-		p.sole.moved(n, now)
 		p.moved = now
 	}
 }
@@ -275,38 +274,4 @@ func (p *Plan) Wake(now time.Time) (at time.Time, ok bool) {
 	}
 	soonest(p.moved.Add(quiet))
 	return at, ok
-}
-
-// climb finds how many requests at a time make an only source faster: one more for as long as that helps by a twentieth.
-type climb struct {
-	lanes int
-	since time.Time
-	bytes int64
-	best  float64 // bytes per second
-	found bool
-}
-
-// moved counts bytes, and decides every two seconds.
-func (c *climb) moved(n int64, now time.Time) {
-	const period, gain = 2 * time.Second, 1.05
-	if c.since.IsZero() {
-		c.since = now
-	}
-	c.bytes += n
-	s := now.Sub(c.since)
-	if c.found || s < period {
-		return
-	}
-	r := float64(c.bytes) / s.Seconds()
-	switch {
-	case r < c.best*gain:
-		c.found = true
-		c.lanes--
-	case c.lanes == soleMost:
-		c.found = true
-	default:
-		c.best = r
-		c.lanes++
-	}
-	c.since, c.bytes = now, 0
 }

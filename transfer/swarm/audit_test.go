@@ -9,6 +9,7 @@ import (
 
 	"porchlight/discovery"
 	"porchlight/share/content"
+	"porchlight/transfer"
 )
 
 // audit counts everything again that a Plan keeps count of.
@@ -190,22 +191,6 @@ func TestCrawling(t *testing.T) {
 	}
 }
 
-func TestClimb(t *testing.T) {
-	for _, tt := range []struct {
-		name string
-		rate [soleMost + 1]int64 // with so many lanes
-		want int
-	}{{"more is faster", [...]int64{0, 1, 100, 200, 300}, 4}, {"three are best", [...]int64{0, 1, 100, 200, 201}, 3}, {"two are enough", [...]int64{0, 1, 100, 101, 500}, 2}} {
-		c := climb{lanes: helperMost}
-		for s := range 60 {
-			c.moved(tt.rate[c.lanes]<<20/4, t0.Add(time.Duration(s)*250*time.Millisecond))
-		}
-		if c.lanes != tt.want {
-			t.Errorf("%s: %d lanes, want %d", tt.name, c.lanes, tt.want)
-		}
-	}
-}
-
 func TestStanding(t *testing.T) {
 	s := NewStanding()
 	id := dev(1)
@@ -235,10 +220,10 @@ func TestStanding(t *testing.T) {
 	if kept.Rest(id, at(721)) != at(840) || kept.Rate(id) != 65 || len(kept.Records(at(91*24*3600))) != 0 {
 		t.Error("not the same after a restart, or kept for ever")
 	}
-	for i := range recordMost + 10 {
+	for i := range transfer.MaxConduct + 10 {
 		s.Bad(discovery.DeviceID{2, byte(i), byte(i >> 8)}, at(1000+i))
 	}
-	if n := len(s.records); n != recordMost || s.records[id] != nil {
+	if n := len(s.records); n != transfer.MaxConduct || s.records[id] != nil {
 		t.Errorf("%d records, the oldest among them: %v", n, s.records[id] != nil)
 	}
 }

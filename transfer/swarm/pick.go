@@ -37,9 +37,17 @@ func (p *Plan) window(q *peer) int {
 	case q.fails > 0:
 		return 1 // until one has gone well again
 	case p.alone():
-		return p.sole.lanes
+		return p.soleWindow()
 	}
 	return helperMost
+}
+
+// soleWindow is the number of requests that an only source may have under way.
+func (p *Plan) soleWindow() int {
+	if p.sum.Received < soleAfter {
+		return helperMost
+	}
+	return soleLanes
 }
 
 // free reports whether a peer may be asked for one more thing.
@@ -169,7 +177,7 @@ func (p *Plan) ownPlace() int {
 func (p *Plan) runLength(q *peer) int {
 	span, most := swarmSpan, p.cfg.Lanes
 	if p.alone() {
-		span, most = soleSpan, p.sole.lanes
+		span, most = soleSpan, p.soleWindow()
 		switch {
 		case p.careful == Singly:
 			return 1

@@ -47,7 +47,6 @@ type Plan struct {
 	doubles int     // pieces asked of two right now
 	count   uint64  // requests made
 	typical float64 // rate of a request to anybody, smoothed
-	sole    climb
 	careful Care
 	moved   time.Time // bytes came from anybody
 	sum     Progress
@@ -107,7 +106,6 @@ func New(cfg Config) *Plan {
 		state: make([]uint8, n), carriers: make([]uint8, n), copies: make([]uint16, n),
 		rack: newRack(n), draw: splitmix(cfg.Seed ^ binary.LittleEndian.Uint64(cfg.Self[:])),
 		byID: map[discovery.DeviceID]*peer{}, banned: map[discovery.DeviceID]bool{},
-		sole: climb{lanes: helperMost},
 	}
 	for i := range n {
 		p.rack.put(i, 0)
@@ -163,7 +161,6 @@ func (p *Plan) Join(id discovery.DeviceID, origin bool, now time.Time) bool {
 	if len(p.peers) >= maxPeers {
 		return false
 	}
-	p.sole = climb{lanes: helperMost}
 	q := &peer{id: id, origin: origin, rest: p.cfg.Standing.Rest(id, now), rate: p.cfg.Standing.Rate(id)}
 	if origin {
 		p.origins++

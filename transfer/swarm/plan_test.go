@@ -64,7 +64,7 @@ func TestOneSource(t *testing.T) {
 		for a, ok := p.Next(now); ok; a, ok = p.Next(now) {
 			asks = append(asks, a)
 		}
-		if len(asks) == 0 || len(asks) > soleMost {
+		if len(asks) == 0 || len(asks) > soleLanes {
 			t.Fatalf("%d requests at a time", len(asks))
 		}
 		for _, a := range asks {

@@ -5,45 +5,36 @@ import (
 	"time"
 
 	"porchlight/discovery"
+	"porchlight/transfer"
 )
 
 // The rules of when a peer is not asked for a while.
 const (
-	badMost    = 3 // bad pieces within badSpan
-	badSpan    = time.Hour
-	badRest    = 24 * time.Hour
-	lateMost   = 3 // time-outs within lateSpan
-	lateSpan   = 5 * time.Minute
-	lateOne    = 5 * time.Second // requests that time out so close together met the same silence, and count once
-	lateRest   = time.Minute     // doubles up to lateLongest
-	lateLong   = 30 * time.Minute
-	recordMost = 4096                // devices remembered
-	recordAge  = 90 * 24 * time.Hour // then forgotten
+	badSpan   = time.Hour // as many bad pieces as a Conduct has room for
+	badRest   = 24 * time.Hour
+	lateSpan  = 5 * time.Minute // as many time-outs
+	lateOne   = 5 * time.Second // requests that time out so close together met the same silence, and count once
+	lateRest  = time.Minute     // doubles up to lateLongest
+	lateLong  = 30 * time.Minute
+	recordAge = 90 * 24 * time.Hour // then forgotten
 )
 
 // Standing is what this device has seen of others when it fetched from them: facts, kept here and told to nobody. Safe for concurrent use.
 type Standing struct {
 	mu      sync.Mutex // guards the fields below
-	records map[discovery.DeviceID]*Record
+	records map[discovery.DeviceID]*transfer.Conduct
+	reports uint64
 }
 
-// Record is what is remembered of one device. A bad piece proves other data than its root stands for, not malice.
-type Record struct {
-	Device   discovery.DeviceID
-	Bytes    int64   // received, all of it
-	Rate     float64 // bytes per second of one request, smoothed
-	Bad      [badMost]time.Time
-	BadCount int
-	Late     [lateMost]time.Time
-	LateRest time.Duration // the last rest for time-outs
-	RestTill time.Time     // asked for nothing before
-	HelpTill time.Time     // not asked as a helper before
-	Seen     time.Time     // last report of any kind
+// Current reports whether what is remembered from earlier says anything at now: it is not too old, and no clock was wrong when it was made.
+func Current(r transfer.Conduct, now time.Time) bool {
+	return now.Sub(r.Seen) <= recordAge && r.Seen.Sub(now) <= badSpan && r.HelpTill.Sub(now) <= badRest+badSpan && r.RestTill.Sub(now) <= lateLong+badSpan &&
+		r.LateRest >= 0 && r.LateRest <= lateLong && r.Bytes >= 0 && r.Rate >= 0 && r.BadCount >= 0
 }
 
 // NewStanding remembers records from earlier, and starts with nothing if there are none.
-func NewStanding(old ...Record) *Standing {
-	s := &Standing{records: make(map[discovery.DeviceID]*Record, len(old))}
+func NewStanding(old ...transfer.Conduct) *Standing {
+	s := &Standing{records: make(map[discovery.DeviceID]*transfer.Conduct, len(old))}
 	for _, r := range old {
 		s.records[r.Device] = &r
 	}
@@ -51,22 +42,23 @@ func NewStanding(old ...Record) *Standing {
 }
 
 // of returns the record of a device; the caller holds the lock.
-func (s *Standing) of(id discovery.DeviceID, now time.Time) *Record {
+func (s *Standing) of(id discovery.DeviceID, now time.Time) *transfer.Conduct {
 	r := s.records[id]
 	if r == nil {
-		if len(s.records) >= recordMost {
+		if len(s.records) >= transfer.MaxConduct {
 			s.forget()
 		}
-		r = &Record{Device: id}
+		r = &transfer.Conduct{Device: id}
 		s.records[id] = r
 	}
 	r.Seen = now
+	s.reports++
 	return r
 }
 
 // forget drops the record that is oldest; the caller holds the lock.
 func (s *Standing) forget() {
-	var oldest *Record
+	var oldest *transfer.Conduct
 	for _, r := range s.records {
 		if oldest == nil || r.Seen.Before(oldest.Seen) {
 			oldest = r
@@ -83,7 +75,7 @@ func (s *Standing) Bad(id discovery.DeviceID, now time.Time) {
 	copy(r.Bad[1:], r.Bad[:])
 	r.Bad[0] = now
 	r.BadCount++
-	if first := r.Bad[badMost-1]; !first.IsZero() && now.Sub(first) <= badSpan {
+	if first := r.Bad[len(r.Bad)-1]; !first.IsZero() && now.Sub(first) <= badSpan {
 		r.HelpTill = now.Add(badRest)
 	}
 }
@@ -98,12 +90,12 @@ func (s *Standing) TimedOut(id discovery.DeviceID, now time.Time) {
 	}
 	copy(r.Late[1:], r.Late[:])
 	r.Late[0] = now
-	if first := r.Late[lateMost-1]; first.IsZero() || now.Sub(first) > lateSpan {
+	if first := r.Late[len(r.Late)-1]; first.IsZero() || now.Sub(first) > lateSpan {
 		return
 	}
 	r.LateRest = min(max(2*r.LateRest, lateRest), lateLong)
 	r.RestTill = now.Add(r.LateRest)
-	r.Late = [lateMost]time.Time{}
+	clear(r.Late[:])
 }
 
 // Served notes a request that brought bytes at a rate. Half an hour after its last rest a device that delivers starts anew.
@@ -149,11 +141,18 @@ func (s *Standing) MayHelp(id discovery.DeviceID, now time.Time) bool {
 	return r == nil || !r.HelpTill.After(now)
 }
 
-// Records returns what is worth keeping across restarts, in no order.
-func (s *Standing) Records(now time.Time) []Record {
+// Reports counts what was noted: Records says nothing new while it stays the same.
+func (s *Standing) Reports() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := make([]Record, 0, len(s.records))
+	return s.reports
+}
+
+// Records returns what is worth keeping across restarts, in no order.
+func (s *Standing) Records(now time.Time) []transfer.Conduct {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]transfer.Conduct, 0, len(s.records))
 	for id, r := range s.records {
 		if now.Sub(r.Seen) > recordAge {
 			delete(s.records, id)

@@ -14,13 +14,15 @@ import (
 
 	"porchlight/discovery"
 	"porchlight/discovery/canon"
+	"porchlight/discovery/workgroup"
 	"porchlight/share"
 )
 
 // messages is one of every message of the protocol, in the order of PROTOCOL.md, empty, for decoding into.
 func messages() []any {
 	return []any{&Hello{}, &Event{}, &Watch{}, &PeerHint{}, &Checkup{}, &ShareItem{}, &EntryItem{}, &PackItem{}, &PackHead{}, &LayerAnswer{}, &ErrorBody{},
-		&SwarmAsk{}, &SwarmAnswer{}, &HaveAnswer{}, &FindAsk{}, &FindItem{}, &Signed{}}
+		&SwarmAsk{}, &SwarmAnswer{}, &HaveAnswer{}, &FindAsk{}, &FindItem{}, &Signed{},
+		&Notice{}, &EntryIDs{}, &LedgerEntry{}, &PairMessage{}, &Match{}, &RecoveryProof{}, &MeetItem{}}
 }
 
 // modest fails if f allocates more than four times its input and 64 KiB. It runs f again if so: something else may have.
@@ -88,6 +90,14 @@ func FuzzSigned(f *testing.F) {
 	f.Add(m.Body)
 	f.Add(k.Body)
 	f.Add([]byte(k.Header()))
+	if m, err = SignManifest(membersManifest(), by); err != nil {
+		f.Fatal(err)
+	}
+	if k, err = SignTicket(membersTicket(), by); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(m.Body)
+	f.Add(k.Body)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var m Manifest
 		var k Ticket
@@ -139,7 +149,14 @@ func decodes(t *testing.T, i int, b []byte) {
 func checks(t *testing.T, m any) {
 	switch m := m.(type) {
 	case *Hello:
-		if m.Check() == nil && (discovery.CheckName(m.Name) != nil || discovery.CheckName(m.Workgroup) != nil || len(m.Caps) > MaxCaps || len(m.Proofs) > MaxProofs || len(m.Install) > MaxInstall) {
+		if m.Check() == nil && (m.Name != "" && discovery.CheckName(m.Name) != nil || m.Workgroup != "" && discovery.CheckName(m.Workgroup) != nil || len(m.Removed) > workgroup.MaxWorkgroups || len(m.Caps) > MaxCaps || len(m.Proofs) > MaxProofs || len(m.Install) > MaxInstall) {
+			t.Errorf("%+v passed", m)
+		}
+		if m.Check() == nil && (len(m.Proven()) != len(m.Proofs) || len(m.Notices()) != len(m.Removed)) {
+			t.Errorf("%+v lost something", m)
+		}
+	case *EntryIDs:
+		if list, err := m.List(); err == nil && (len(list) > workgroup.MaxBatch || !bytes.Equal(IDsOf(list).IDs, m.IDs)) {
 			t.Errorf("%+v passed", m)
 		}
 	case *PeerHint:
@@ -206,7 +223,7 @@ func bombs() map[string][]byte {
 			out["huge "+name+" for "+f] = field(f, append([]byte{major}, huge...)...)
 		}
 	}
-	for _, f := range []string{"caps", "proofs", "dirs", "addrs", "peers", "sizes"} {
+	for _, f := range []string{"caps", "proofs", "dirs", "addrs", "peers", "sizes", "removed"} {
 		for name, element := range map[string][]byte{"empty maps": {0xa0}, "empty texts": {0x60}, "empty bytes": {0x40}, "empty lists": {0x80}, "nulls": {0xf6}} {
 			for _, n := range []int{canon.MaxArray, canon.MaxArray + 1, 0xffff} {
 				out[fmt.Sprintf("%d %s for %s", n, name, f)] = field(f, list(n, element...)...)

@@ -4,6 +4,9 @@ import (
 	"time"
 
 	"porchlight/discovery/canon"
+	"porchlight/discovery/ledger"
+	"porchlight/discovery/pairing"
+	"porchlight/discovery/workgroup"
 	"porchlight/share/content"
 )
 
@@ -119,8 +122,10 @@ const (
 	MaxSigned       = 8 << 10          // bytes of a manifest or ticket: a path has up to 4 KiB
 	MaxTicketHeader = 1 << 10          // bytes of HeaderTicket
 	MaxAdvice       = 512              // bytes of HeaderAdvice, and of the advice in an answer
-	TicketTime      = 24 * time.Hour   // for which a ticket is made
-	TicketSlack     = time.Hour        // by which the clocks of two devices may differ
+	TicketTime      = 5 * time.Minute  // for which a ticket is made: who loses the right has no use of it for longer
+	TicketSlack     = time.Minute      // by which somebody may be wrong about the clock of another device
+	TicketAway      = 4 * time.Hour    // for which an old ticket counts while its origin is away
+	TicketMembers   = 24 * time.Hour   // the same, where the membership of both is looked at each time (PolicyMembers)
 	MaxSwarmAsk     = 192 << 10        // bytes: 1.25 TiB have 160 KiB of bits
 	MaxSwarmAnswer  = 32 << 10         // bytes
 	MaxHaveAnswer   = 256 << 10        // bytes
@@ -132,6 +137,34 @@ const (
 	MaxFind         = 32              // sizes in it
 	MaxFound        = 4               // files told of each
 	FindTime        = 2 * time.Second // looking for files takes no longer; what is not known by then is told the next time
+)
+
+// Private workgroups, and those who want to become members.
+const (
+	MaxSyncAsk       = 1 << 10                                             // bytes: a summary without IDs
+	MaxSyncAnswer    = workgroup.MaxSummary                                // bytes
+	MaxEntryIDs      = 64 + workgroup.MaxBatch*8                           // bytes of a list of IDs
+	MaxEntriesBody   = workgroup.MaxBatchBytes + 16*(workgroup.MaxBatch+1) // bytes of a sequence of entries
+	SyncTime         = 10 * time.Second                                    // for comparing the ledgers of one workgroup; who has not done by then is not served
+	MaxKeyRing       = 2 << 10                                             // bytes of all keys of a workgroup
+	MaxWelcome       = 8 << 20                                             // bytes of the entries of a whole ledger
+	MaxWelcomeBody   = MaxWelcome + 32*(ledger.MaxEntries+1) + MaxKeyRing  // bytes of the sequence they come in
+	MaxPairMessage   = 16 + pairing.MaxMessage                             // bytes of one message of a meeting
+	EntriesPerSecond = 1000                                                // entries of one device that are looked at, after a burst of EntriesBurst
+	EntriesBurst     = 20_000                                              // twice a whole ledger
+	MaxChecks        = 2                                                   // batches of entries whose signatures are checked at once, of all devices
+	MaxMeetings      = 4                                                   // connections in a meeting before the code was proved or the pictures shown, of all devices
+	MaxWaiting       = 8                                                   // and after that, while a person decides
+	MeetingGrace     = 2 * time.Second                                     // for which one of them keeps its place when others want it
+	MeetingTime      = time.Minute                                         // until the code was proved, or the pictures shown
+	DecisionTime     = 10 * time.Minute                                    // for a person to decide
+	MaxBeats         = int(4 * DecisionTime / Beat)                        // items of an answer that waits for a person, besides entries
+	MeetEvery        = time.Second                                         // between two meetings that one device begins, after a burst of MeetBurst
+	MeetBurst        = 4                                                   //
+	MeetAllEvery     = 250 * time.Millisecond                              // between two that any devices begin, after a burst of MeetAllBurst
+	MeetAllBurst     = 16                                                  //
+	MoveEvery        = 10 * time.Second                                    // between two offers to move over of one device
+	QuietTime        = 2 * time.Millisecond                                // before which a hello is not answered: how long the proofs took to check is nobody's business
 )
 
 // Checkups: one device may have this one dial it.

@@ -11,6 +11,9 @@ import (
 
 	"porchlight/discovery"
 	"porchlight/discovery/canon"
+	"porchlight/discovery/keyring"
+	"porchlight/discovery/ledger"
+	"porchlight/discovery/workgroup"
 	"porchlight/share"
 )
 
@@ -42,6 +45,21 @@ func thousands(n int) string {
 		s = s[:i] + "," + s[i:]
 	}
 	return s
+}
+
+// groupRows are the lines about private workgroups, and those who want to become members.
+func groupRows(row func(what, format string, args ...any) string) string {
+	return strings.Join([]string{
+		row("ledgers: summary, its answer", "%s, %s", size(MaxSyncAsk), thousands(MaxSyncAnswer)+" bytes"),
+		row("ledgers: entries, IDs in one message", "%d of %s in %s, %d of 8 bytes; %s entries of one device a second after a burst of %s, %d messages at once of all", workgroup.MaxBatch, size(ledger.MaxEntry),
+			size(workgroup.MaxBatchBytes), workgroup.MaxBatch, thousands(EntriesPerSecond), thousands(EntriesBurst), MaxChecks),
+		row("a comparison of ledgers", "%s in all", seconds(SyncTime)),
+		row("a welcome: entries, keys", "%s in %s, %s; offers to move over one in %s of one device", thousands(ledger.MaxEntries), size(MaxWelcome), size(MaxKeyRing), seconds(MoveEvery)),
+		row("meetings: one message", "%s", size(MaxPairMessage)),
+		row("meetings of all devices", "%d before the code is proved or the pictures are shown, beyond which the oldest gives way after %s, %d while a person decides; %s, %s", MaxMeetings, seconds(MeetingGrace), MaxWaiting, seconds(MeetingTime), seconds(DecisionTime)),
+		row("meetings begun", "one in %s by one device after a burst of %d, one in %s by all after a burst of %d", seconds(MeetEvery), MeetBurst, seconds(MeetAllEvery), MeetAllBurst),
+		row("the answer to a hello", "not sooner than after %s", seconds(QuietTime)),
+	}, "")
 }
 
 // limitRows is the table of PROTOCOL.md, made of the constants.
@@ -85,9 +103,11 @@ func limitRows() []string {
 			size(SwarmSize), MaxSwarm, MaxSwarmed, seconds(SwarmTime), seconds(OfferTime), MaxOffers),
 		row("swarm: question, answer, advice", "%s, %s, %s; the answer within %s", size(MaxSwarmAsk), size(MaxSwarmAnswer), size(MaxAdvice), seconds(HaveTime)),
 		row("have: answer", "%s within %s; not sooner than %s after a question for more", size(MaxHaveAnswer), seconds(HaveTime), seconds(HaveEvery)),
-		row("manifest or ticket, its header", "%s, %s; tickets for %s, and %s for clocks that differ", size(MaxSigned), size(MaxTicketHeader), seconds(TicketTime), seconds(TicketSlack)),
+		row("manifest or ticket, its header", "%s, %s; tickets for %s, by a clock that may be %s wrong", size(MaxSigned), size(MaxTicketHeader), seconds(TicketTime), seconds(TicketSlack)),
+		row("an old ticket, its source away", "%s; where everyone of a workgroup has the right %s", seconds(TicketAway), seconds(TicketMembers)),
 		row("content: one request", "%d pieces", ContentPieces),
 		row("find: question, sizes, files of each", "%s, %d, %d; %s", size(MaxFindAsk), MaxFind, MaxFound, seconds(FindTime)),
+		groupRows(row),
 		row("`busy`: come again", "after at most %s", seconds(MaxRetry)),
 		row("error body, text", "%s, %s", size(MaxErrorBody), size(MaxErrorText)),
 	}
@@ -116,6 +136,12 @@ func TestLimitsOfTheDesign(t *testing.T) {
 	}
 	if MaxHello+MaxHeader+MaxItem/4 > MaxStrangerBytes {
 		t.Error("an honest hello does not fit into what a stranger may send")
+	}
+	if MaxEntryIDs < 8*workgroup.MaxBatch || MaxEntriesBody < workgroup.MaxBatchBytes || MaxKeyRing < keyring.MaxKeys*64 {
+		t.Error("what a workgroup has to say does not fit")
+	}
+	if s := 32 + MaxKeyRing + 16; s > MaxItem || workgroup.MaxWorkgroups*(ledger.MaxEntry+64)+MaxHello > MaxHelloAnswer {
+		t.Error("a welcome, or all removals, do not fit")
 	}
 	if ClientIdle >= ServerIdle || Patience >= StallTime || SuspectAfter <= 2*Beat || OfflineAfter <= SuspectAfter {
 		t.Error("times out of order")

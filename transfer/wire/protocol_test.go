@@ -14,6 +14,8 @@ import (
 
 	"porchlight/discovery"
 	"porchlight/discovery/canon"
+	"porchlight/discovery/ledger"
+	"porchlight/discovery/workgroup"
 	"porchlight/share"
 	"porchlight/share/content"
 	"porchlight/transfer"
@@ -52,6 +54,16 @@ func TestMessageVectors(t *testing.T) {
 		{"EntryItem link", &EntryItem{P: "link", K: 3, R: "link"}, &EntryItem{}},
 		{"PackItem", &PackItem{Path: "a/b.txt", Version: sixteen(0xb2)}, &PackItem{}},
 		{"PackHead gone", &PackHead{I: 4, Size: -1}, &PackHead{}},
+		{"Hello of nobody", &Hello{V: 1, Install: "00", Proofs: [][]byte{sixteen(1), sixteen(2)}}, &Hello{}},
+		{"Hello to who was removed", &Hello{V: 1, Install: "00", Removed: []Notice{{bytes.Repeat([]byte{0xa1}, 32), []byte{1, 2, 3}}}}, &Hello{}},
+		{"EntryIDs", &EntryIDs{IDs: sixteen(0xb2)}, &EntryIDs{}},
+		{"LedgerEntry", &LedgerEntry{Entry: []byte{1, 2, 3}}, &LedgerEntry{}},
+		{"PairMessage", &PairMessage{Msg: []byte{1, 2, 3}}, &PairMessage{}},
+		{"Match", &Match{Same: true}, &Match{}},
+		{"MeetItem beat", &MeetItem{Kind: MeetBeat}, &MeetItem{}},
+		{"MeetItem no", &MeetItem{Kind: MeetNo, Why: KindDeclined}, &MeetItem{}},
+		{"MeetItem welcome", &MeetItem{Kind: MeetWelcome, Workgroup: bytes.Repeat([]byte{0xa1}, 32), Keys: []byte{0xa0}, Count: 2}, &MeetItem{}},
+		{"MeetItem entry", &MeetItem{Kind: MeetEntry, Entry: []byte{1, 2, 3}}, &MeetItem{}},
 		{"error gone", &ErrorBody{Kind: KindGone}, &ErrorBody{}},
 	} {
 		b, err := canon.Marshal(c.msg)
@@ -101,7 +113,11 @@ func TestDeviceIDVectors(t *testing.T) {
 }
 
 func TestErrorsTravel(t *testing.T) {
+	alone := map[int]error{} // what a status without a body means: the first of its kinds
 	for _, r := range rules() {
+		if alone[r.status] == nil {
+			alone[r.status] = r.err
+		}
 		b, err := canon.Marshal(ErrorBody{Kind: r.kind})
 		if err != nil {
 			t.Fatal(err)
@@ -109,7 +125,10 @@ func TestErrorsTravel(t *testing.T) {
 		if got := ErrorOf(r.status, b); !errors.Is(got, r.err) {
 			t.Errorf("%s became %v", r.kind, got)
 		}
-		if got := ErrorOf(r.status, nil); !errors.Is(got, r.err) {
+		if kind, _ := KindOf(fmt.Errorf("said: %w", r.err)); kind != r.kind && r.kind != KindBad {
+			t.Errorf("%v is said as %s", r.err, kind)
+		}
+		if got := ErrorOf(r.status, nil); !errors.Is(got, alone[r.status]) {
 			t.Errorf("status %d alone became %v", r.status, got)
 		}
 		specified(t, specLine(t, r))
@@ -144,18 +163,25 @@ func specLineOf(t *testing.T, begin string) string {
 
 func TestHelloCheck(t *testing.T) {
 	good := Hello{V: 1, Name: "a", Workgroup: "b"}
-	if err := good.Check(); err != nil {
-		t.Fatal(err)
+	for _, h := range []Hello{good, {V: 1}, {V: 1, Name: "a"}} { // who is in no open workgroup need not say a name
+		if err := h.Check(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for name, spoil := range map[string]func(*Hello){
-		"version":     func(h *Hello) { h.V = 2 },
-		"no name":     func(h *Hello) { h.Name = "" },
-		"bidi name":   func(h *Hello) { h.Name = "a\u202eb" },
-		"long group":  func(h *Hello) { h.Workgroup = strings.Repeat("g", discovery.MaxName+1) },
-		"many caps":   func(h *Hello) { h.Caps = make([]string, MaxCaps+1) },
-		"long cap":    func(h *Hello) { h.Caps = []string{strings.Repeat("c", 33)} },
-		"short proof": func(h *Hello) { h.Proofs = [][]byte{{1}} },
-		"install":     func(h *Hello) { h.Install = strings.Repeat("0", 65) },
+		"version":              func(h *Hello) { h.V = 2 },
+		"long name":            func(h *Hello) { h.Name = strings.Repeat("n", discovery.MaxName+1) },
+		"bidi name":            func(h *Hello) { h.Name = "a\u202eb" },
+		"long group":           func(h *Hello) { h.Workgroup = strings.Repeat("g", discovery.MaxName+1) },
+		"many caps":            func(h *Hello) { h.Caps = make([]string, MaxCaps+1) },
+		"long cap":             func(h *Hello) { h.Caps = []string{strings.Repeat("c", 33)} },
+		"short proof":          func(h *Hello) { h.Proofs = [][]byte{{1}} },
+		"install":              func(h *Hello) { h.Install = strings.Repeat("0", 65) },
+		"many proofs":          func(h *Hello) { h.Proofs = make([][]byte, MaxProofs+1) },
+		"removed from nothing": func(h *Hello) { h.Removed = []Notice{{Workgroup: []byte{1}, Entry: []byte{1}}} },
+		"removed by nothing":   func(h *Hello) { h.Removed = []Notice{{Workgroup: make([]byte, 32)}} },
+		"a long removal":       func(h *Hello) { h.Removed = []Notice{{make([]byte, 32), make([]byte, ledger.MaxEntry+1)}} },
+		"many removals":        func(h *Hello) { h.Removed = make([]Notice, workgroup.MaxWorkgroups+1) },
 	} {
 		h := good
 		spoil(&h)

@@ -34,7 +34,8 @@ type SwarmAsk struct {
 	Wait bool   `cbor:"wait,omitempty"`
 }
 
-// SwarmAnswer tells who else pulls it. All but Others is missing while nobody does; Manifest and Ticket come when the content is known.
+// SwarmAnswer tells who else pulls it. All but Others is missing while nobody does; Manifest and Ticket come when the content is known,
+// and for who had some once also when nobody else pulls any more.
 type SwarmAnswer struct {
 	Others   uint     `cbor:"others"`
 	Advice   string   `cbor:"advice,omitempty"`
@@ -50,13 +51,14 @@ type Swarm struct {
 	Known            bool   // the content is known, and the rest is set
 	Manifest, Ticket Signed // as they came, for passing on
 	Stated           Manifest
-	Until            time.Time // of the ticket
+	Ahead            time.Duration // by which the origin's clock is ahead of this device's
 	Peers            []discovery.DeviceID
 }
 
-// Check verifies what origin answered to holder about the file at path of a share.
+// Check verifies what origin answered to holder, at now, about the file at path of a share. The clocks of the two may differ by any
+// amount: the ticket is good by the one that signed it.
 func (a SwarmAnswer) Check(origin, holder discovery.DeviceID, id share.ID, path share.Path, size int64, now time.Time) (Swarm, error) {
-	if a.Others == 0 {
+	if a.Others == 0 && a.Manifest == nil && a.Ticket == nil {
 		return Swarm{}, nil
 	}
 	s := Swarm{Others: int(a.Others), Advice: a.Advice}
@@ -74,13 +76,13 @@ func (a SwarmAnswer) Check(origin, holder discovery.DeviceID, id share.ID, path 
 	if err != nil {
 		return Swarm{}, err
 	}
-	if m.Origin != origin || m.Share != id || m.Path != path || m.Size != size || !t.Allows(holder, origin, m.Root, now) {
+	if m.Origin != origin || m.Share != id || m.Path != path || m.Size != size || m.Group != t.Group || !t.Allows(holder, origin, m.Root, m.Made) {
 		return Swarm{}, transfer.ErrProtocol
 	}
 	if s.Peers, err = devices(a.Peers); err != nil {
 		return Swarm{}, err
 	}
-	s.Known, s.Manifest, s.Ticket, s.Stated, s.Until = true, *a.Manifest, *a.Ticket, m, t.Until
+	s.Known, s.Manifest, s.Ticket, s.Stated, s.Ahead = true, *a.Manifest, *a.Ticket, m, m.Made.Sub(now)
 	return s, nil
 }
 

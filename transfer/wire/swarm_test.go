@@ -44,6 +44,19 @@ func aTicket() Ticket {
 	return Ticket{Root: aRoot, Holder: idOf(keyOf(0x20)), Until: time.Unix(1_700_086_400, 0)}
 }
 
+// membersManifest and membersTicket are of a private workgroup; the ticket is made when the manifest is, as a source makes them.
+func membersManifest() Manifest {
+	m := aManifest()
+	m.Policy, m.Group = PolicyMembers, [32]byte(bytes.Repeat([]byte{0xd4}, 32))
+	return m
+}
+
+func membersTicket() Ticket {
+	k := aTicket()
+	k.Group, k.Until = membersManifest().Group, membersManifest().Made.Truncate(time.Second).Add(TicketTime)
+	return k
+}
+
 func signed(t *testing.T, s Signed, err error) Signed {
 	t.Helper()
 	if err != nil {
@@ -69,12 +82,61 @@ func TestSignedVectors(t *testing.T) {
 		t.Errorf("the manifest says %s, %v", d, err)
 	}
 	ticket, err := OpenTicket(k)
-	if err != nil || !ticket.Allows(aTicket().Holder, idOf(by), aRoot, aTime) {
+	if err != nil || !ticket.Names(aTicket().Holder, idOf(by), aRoot) || !ticket.Until.Equal(aTicket().Until) || ticket.Group != [32]byte{} {
 		t.Errorf("%+v, %v", ticket, err)
 	}
 	back, err := ParseHeader(k.Header())
 	if d := cmp.Diff(k, back); d != "" || err != nil {
 		t.Errorf("the header became %s, %v", d, err)
+	}
+}
+
+// TestSignedVectorsOfAWorkgroup: the same with the fields that a private workgroup has.
+func TestSignedVectorsOfAWorkgroup(t *testing.T) {
+	by := keyOf(0)
+	m, err := SignManifest(membersManifest(), by)
+	m = signed(t, m, err)
+	k, err := SignTicket(membersTicket(), by)
+	k = signed(t, k, err)
+	for name, s := range map[string]Signed{"manifest for members": m, "ticket of a workgroup": k} {
+		specified(t, fmt.Sprintf("| %s | %x | %x |", name, s.Body, s.Sig))
+	}
+	got, err := OpenManifest(m)
+	want := membersManifest()
+	want.Origin = idOf(by)
+	if d := cmp.Diff(want, got); d != "" || err != nil {
+		t.Errorf("the manifest says %s, %v", d, err)
+	}
+	ticket, err := OpenTicket(k)
+	if made := want.Made; err != nil || !ticket.Allows(aTicket().Holder, idOf(by), aRoot, made) || ticket.Group != want.Group || ticket.Allows(aTicket().Holder, idOf(by), aRoot, made.Add(TicketTime)) {
+		t.Errorf("%+v, %v", ticket, err)
+	}
+}
+
+// TestTicketCounts: after its time only while its origin has not been there since, and not for ever.
+func TestTicketCounts(t *testing.T) {
+	until := aTime.Truncate(time.Second)
+	k, sec := Ticket{Until: until}, time.Second
+	for _, tt := range []struct {
+		name     string
+		now, met time.Duration // after it ran out
+		want     bool
+	}{
+		{"fresh", -sec, -sec, true},
+		{"fresh, the origin long away", -sec, -time.Hour, true},
+		{"over, the origin there", sec, sec, false},
+		{"over just now, the origin there until then", 0, 0, true},
+		{"over, the origin there a moment longer", sec, 1, false},
+		{"over, the origin away before", time.Hour - 1, -sec, true},
+		{"over for too long", time.Hour, -sec, false},
+		{"not made yet", -TicketTime - TicketSlack, -TicketTime - TicketSlack, false},
+	} {
+		if got := k.Counts(until.Add(tt.now), until.Add(tt.met), time.Hour); got != tt.want {
+			t.Errorf("%s: %v", tt.name, got)
+		}
+	}
+	if a, b := aManifest().Away(), membersManifest().Away(); a != TicketAway || b != TicketMembers || a >= b {
+		t.Errorf("away for %v and %v", a, b)
 	}
 }
 
@@ -143,6 +205,8 @@ func TestSignedRefusals(t *testing.T) {
 		"a path with dots": func(m *Manifest) { m.Path = "../x" },
 		"an absolute path": func(m *Manifest) { m.Path = "/etc/passwd" },
 		"a negative size":  func(m *Manifest) { m.Size = -1 },
+		"another policy":   func(m *Manifest) { m.Policy, m.Group = 2, [32]byte{1} },
+		"members of none":  func(m *Manifest) { m.Policy = PolicyMembers },
 	} {
 		bad := aManifest()
 		change(&bad)
@@ -191,9 +255,9 @@ func TestTicketAllows(t *testing.T) {
 // answer is what the origin answers to keyOf(0x20) about aManifest.
 func answer(t *testing.T) SwarmAnswer {
 	t.Helper()
-	m, err := SignManifest(aManifest(), keyOf(0))
+	m, err := SignManifest(membersManifest(), keyOf(0))
 	m = signed(t, m, err)
-	k, err := SignTicket(aTicket(), keyOf(0))
+	k, err := SignTicket(membersTicket(), keyOf(0))
 	k = signed(t, k, err)
 	other := idOf(keyOf(0x40))
 	return SwarmAnswer{Others: 1, Advice: "3-4;open", Manifest: &m, Ticket: &k, Peers: [][]byte{other[:]}}
@@ -206,8 +270,13 @@ func check(a SwarmAnswer) (Swarm, error) {
 
 func TestSwarmAnswerIsChecked(t *testing.T) {
 	s, err := check(answer(t))
-	if err != nil || !s.Known || s.Stated.Root != aRoot || len(s.Peers) != 1 || s.Advice != "3-4;open" || s.Others != 1 {
+	if err != nil || !s.Known || s.Stated.Root != aRoot || len(s.Peers) != 1 || s.Advice != "3-4;open" || s.Others != 1 || s.Ahead != time.Hour {
 		t.Fatalf("%+v, %v", s, err)
+	}
+	last := answer(t)
+	last.Others, last.Peers = 0, nil
+	if s, err := check(last); err != nil || !s.Known || s.Others != 0 {
+		t.Errorf("a new ticket for the last one: %+v, %v", s, err)
 	}
 	if s, err := check(SwarmAnswer{Others: 2, Advice: "1-2"}); err != nil || s.Known || s.Advice != "1-2" {
 		t.Errorf("before the content is known: %+v, %v", s, err)
@@ -217,7 +286,7 @@ func TestSwarmAnswerIsChecked(t *testing.T) {
 	}
 	resigned := func(change func(*Manifest), by signer) func(*SwarmAnswer) {
 		return func(a *SwarmAnswer) {
-			m := aManifest()
+			m := membersManifest()
 			change(&m)
 			s, err := SignManifest(m, by)
 			s = signed(t, s, err)
@@ -226,7 +295,7 @@ func TestSwarmAnswerIsChecked(t *testing.T) {
 	}
 	ticket := func(change func(*Ticket), by signer) func(*SwarmAnswer) {
 		return func(a *SwarmAnswer) {
-			k := aTicket()
+			k := membersTicket()
 			change(&k)
 			s, err := SignTicket(k, by)
 			s = signed(t, s, err)
@@ -242,7 +311,11 @@ func TestSwarmAnswerIsChecked(t *testing.T) {
 		"ticket of another key":       ticket(func(*Ticket) {}, keyOf(1)),
 		"ticket of another holder":    ticket(func(k *Ticket) { k.Holder[0]++ }, keyOf(0)),
 		"ticket for another content":  ticket(func(k *Ticket) { k.Root[0]++ }, keyOf(0)),
-		"expired ticket":              ticket(func(k *Ticket) { k.Until = aTime.Add(-time.Hour) }, keyOf(0)),
+		"expired ticket":              ticket(func(k *Ticket) { k.Until = membersManifest().Made.Add(-time.Second) }, keyOf(0)),
+		"ticket for a day":            ticket(func(k *Ticket) { k.Until = k.Until.Add(24 * time.Hour) }, keyOf(0)),
+		"ticket of another workgroup": ticket(func(k *Ticket) { k.Group[0]++ }, keyOf(0)),
+		"ticket of the open one":      ticket(func(k *Ticket) { k.Group = [32]byte{} }, keyOf(0)),
+		"manifest of another group":   resigned(func(m *Manifest) { m.Group[0]++ }, keyOf(0)),
 		"a manifest without a ticket": func(a *SwarmAnswer) { a.Ticket = nil },
 		"a ticket without a manifest": func(a *SwarmAnswer) { a.Manifest = nil },
 		"too many others":             func(a *SwarmAnswer) { a.Others = MaxSwarm + 1 },

@@ -25,8 +25,11 @@ const (
 // Policy says who but its origin may give content on.
 type Policy uint8
 
-// PolicyTicket lets a device serve those who hold a ticket of the origin. It is the only policy of the open workgroup.
-const PolicyTicket Policy = 0
+// The policies. Either way it takes a ticket of the origin, and of a workgroup it takes that both are active in it.
+const (
+	PolicyTicket  Policy = 0 // the share is for some
+	PolicyMembers Policy = 1 // the share is for everyone of the manifest's workgroup
+)
 
 // Signed is a message of one device that another one passes on. What is verified is these very bytes, never an encoding
 // of what they say.
@@ -50,6 +53,7 @@ type Manifest struct {
 	MTime  time.Time
 	Root   content.Hash
 	Policy Policy
+	Group  [32]byte           // the private workgroup that it is for; zero for the open one
 	Origin discovery.DeviceID // who signed it
 	Made   time.Time
 }
@@ -64,7 +68,7 @@ type manifestBody struct {
 	Alg    uint   `cbor:"6,keyasint"`
 	Root   []byte `cbor:"7,keyasint"`
 	Policy uint8  `cbor:"8,keyasint"`
-	Group  []byte `cbor:"9,keyasint"` // of a private workgroup; zero in the open one
+	Group  []byte `cbor:"9,keyasint"`
 	Origin []byte `cbor:"10,keyasint"`
 	Made   int64  `cbor:"11,keyasint"`
 	Exec   bool   `cbor:"12,keyasint"`
@@ -73,7 +77,7 @@ type manifestBody struct {
 // SignManifest makes the manifest of a file of this device; Origin of m is not read.
 func SignManifest(m Manifest, by Signer) (Signed, error) {
 	return sign(manifestDomain, manifestBody{V: signedVersion, Share: m.Share[:], Path: string(m.Path), Size: m.Size, MTime: m.MTime.UnixNano(), Alg: algBLAKE3,
-		Root: m.Root[:], Policy: uint8(m.Policy), Group: make([]byte, 32), Origin: by.Public(), Made: m.Made.UnixNano()}, by)
+		Root: m.Root[:], Policy: uint8(m.Policy), Group: m.Group[:], Origin: by.Public(), Made: m.Made.UnixNano()}, by)
 }
 
 // OpenManifest verifies a manifest and returns what it says. transfer.ErrProtocol for anything that is not one.
@@ -85,6 +89,9 @@ func OpenManifest(s Signed) (Manifest, error) {
 	m := Manifest{Size: b.Size, MTime: time.Unix(0, b.MTime), Policy: Policy(b.Policy), Origin: discovery.IDOf(b.Origin), Made: time.Unix(0, b.Made)}
 	if b.V != signedVersion || b.Alg != algBLAKE3 || len(b.Share) != len(m.Share) || len(b.Root) != len(m.Root) || len(b.Group) != 32 || b.Size < 0 {
 		return Manifest{}, fmt.Errorf("%w: manifest", transfer.ErrProtocol)
+	}
+	if m.Group = [32]byte(b.Group); m.Policy > PolicyMembers || m.Policy == PolicyMembers && m.Group == [32]byte{} {
+		return Manifest{}, fmt.Errorf("%w: policy of a manifest", transfer.ErrProtocol)
 	}
 	path, err := share.ParsePath(b.Path)
 	if err != nil {
@@ -99,7 +106,8 @@ type Ticket struct {
 	Root   content.Hash
 	Holder discovery.DeviceID
 	Origin discovery.DeviceID // who signed it
-	Until  time.Time          // whole seconds
+	Group  [32]byte           // the private workgroup that both have to be active in; zero for the open one
+	Until  time.Time          // by the origin's clock, whole seconds
 }
 
 // ticketBody is the CBOR of a ticket. The device ID of its holder stands for the key, of which it is the hash.
@@ -114,7 +122,7 @@ type ticketBody struct {
 
 // SignTicket makes a ticket; Origin of t is not read.
 func SignTicket(t Ticket, by Signer) (Signed, error) {
-	return sign(ticketDomain, ticketBody{V: signedVersion, Root: t.Root[:], Holder: t.Holder[:], Origin: by.Public(), Group: make([]byte, 32), Until: t.Until.Unix()}, by)
+	return sign(ticketDomain, ticketBody{V: signedVersion, Root: t.Root[:], Holder: t.Holder[:], Origin: by.Public(), Group: t.Group[:], Until: t.Until.Unix()}, by)
 }
 
 // OpenTicket verifies a ticket and returns what it says, which Allows must still be asked about.
@@ -127,14 +135,38 @@ func OpenTicket(s Signed) (Ticket, error) {
 	if b.V != signedVersion || len(b.Root) != len(t.Root) || len(b.Holder) != len(t.Holder) || len(b.Group) != 32 {
 		return Ticket{}, fmt.Errorf("%w: ticket", transfer.ErrProtocol)
 	}
-	t.Root, t.Holder = content.Hash(b.Root), discovery.DeviceID(b.Holder)
+	t.Root, t.Holder, t.Group = content.Hash(b.Root), discovery.DeviceID(b.Holder), [32]byte(b.Group)
 	return t, nil
 }
 
-// Allows reports whether the ticket lets a device have the content of an origin at a time. One that would last longer than
-// any origin makes them is worth nothing.
+// Names reports whether the ticket is about a content of an origin, for a device. When it is good is for Allows and Counts to say.
+func (t Ticket) Names(holder, origin discovery.DeviceID, root content.Hash) bool {
+	return t.Holder == holder && t.Origin == origin && t.Root == root
+}
+
+// Allows reports whether the ticket lets a device have the content of an origin at a time, by the origin's clock. One that would
+// last longer than any origin makes them is worth nothing.
 func (t Ticket) Allows(holder, origin discovery.DeviceID, root content.Hash, now time.Time) bool {
-	return t.Holder == holder && t.Origin == origin && t.Root == root && now.Before(t.Until) && t.Until.Before(now.Add(TicketTime+TicketSlack))
+	return t.Names(holder, origin, root) && t.fresh(now)
+}
+
+func (t Ticket) fresh(now time.Time) bool {
+	return now.Before(t.Until) && t.Until.Before(now.Add(TicketTime+TicketSlack))
+}
+
+// Counts reports whether a device that gives the content on takes the ticket now: as long as it is fresh, and for away after that
+// if this device has not been in touch with the origin since it ran out. Who has the right still gets a new one from an origin that
+// is there. now and met, when they were in touch last, are by the origin's clock.
+func (t Ticket) Counts(now, met time.Time, away time.Duration) bool {
+	return t.fresh(now) || !now.Before(t.Until) && !met.After(t.Until) && now.Sub(t.Until) < away
+}
+
+// Away is how long a ticket counts on when its origin is not there to be asked.
+func (m Manifest) Away() time.Duration {
+	if m.Policy == PolicyMembers {
+		return TicketMembers
+	}
+	return TicketAway
 }
 
 func sign(domain string, body any, by Signer) (Signed, error) {

@@ -10,6 +10,9 @@ import (
 
 	"porchlight/discovery"
 	"porchlight/discovery/canon"
+	"porchlight/discovery/ledger"
+	"porchlight/discovery/pairing"
+	"porchlight/discovery/workgroup"
 	"porchlight/share"
 	"porchlight/share/content"
 	"porchlight/transfer"
@@ -46,8 +49,8 @@ const (
 // Hello is the first message on every connection, and its answer. Unknown fields are ignored.
 type Hello struct {
 	V         uint     `cbor:"v"`
-	Name      string   `cbor:"name"`
-	Workgroup string   `cbor:"group"`   // the open workgroup
+	Name      string   `cbor:"name"`    // empty: not told, by a device in no open workgroup
+	Workgroup string   `cbor:"group"`   // the open workgroup; empty: in none
 	Install   string   `cbor:"install"` // 32 hexadecimal digits; tells copies of one identity apart
 	Port      uint16   `cbor:"port"`    // where the sender listens; 0 = nowhere
 	Caps      []string `cbor:"caps,omitempty"`
@@ -55,6 +58,8 @@ type Hello struct {
 	App       string   `cbor:"app,omitempty"`    // version of the program, for people
 	DialBack  bool     `cbor:"dialback"`         // the sender can reach the receiver by dialling
 	Now       int64    `cbor:"now,omitempty"`    // the clock of the sender, ns since 1970; 0: not told
+	// Removed says in an answer by which entries the caller was removed from workgroups that it proved.
+	Removed []Notice `cbor:"removed,omitempty"`
 }
 
 // Check refuses a hello outside the limits.
@@ -62,10 +67,15 @@ func (h Hello) Check() error {
 	switch {
 	case h.V != Version:
 		return transfer.ErrUnsupported
-	case discovery.CheckName(h.Name) != nil || discovery.CheckName(h.Workgroup) != nil:
+	case h.Name != "" && discovery.CheckName(h.Name) != nil || h.Workgroup != "" && discovery.CheckName(h.Workgroup) != nil:
 		return transfer.ErrProtocol
-	case len(h.Install) > MaxInstall || len(h.App) > MaxApp || len(h.Caps) > MaxCaps || len(h.Proofs) > MaxProofs:
+	case len(h.Install) > MaxInstall || len(h.App) > MaxApp || len(h.Caps) > MaxCaps || len(h.Proofs) > MaxProofs || len(h.Removed) > workgroup.MaxWorkgroups:
 		return transfer.ErrLimit
+	}
+	for _, n := range h.Removed {
+		if len(n.Workgroup) != len(workgroup.ID{}) || len(n.Entry) == 0 || len(n.Entry) > ledger.MaxEntry {
+			return transfer.ErrProtocol
+		}
 	}
 	for _, c := range h.Caps {
 		if len(c) > MaxCap {
@@ -295,6 +305,13 @@ const (
 	KindUnsupported Kind = "unsupported"
 	KindFull        Kind = "full"
 	KindBad         Kind = "bad"
+	KindSync        Kind = "sync"      // of a private workgroup: the ledgers were not compared yet
+	KindProof       Kind = "proof"     // the code is another one
+	KindDeclined    Kind = "declined"  // somebody said no
+	KindDifferent   Kind = "different" // somebody said that the pictures differ
+	KindBlocked     Kind = "blocked"   // somebody said so a short while ago
+	KindOver        Kind = "over"      // no invitation is open
+	KindOften       Kind = "often"     // too many tries at codes or pictures
 )
 
 // ErrorBody is the body of every answer that is not a success. Text is for logs.
@@ -316,6 +333,9 @@ func rules() []rule {
 		{KindLimit, http.StatusRequestEntityTooLarge, transfer.ErrLimit}, {KindBusy, http.StatusTooManyRequests, transfer.ErrBusy},
 		{KindBroken, http.StatusInternalServerError, transfer.ErrBroken}, {KindUnsupported, http.StatusNotImplemented, transfer.ErrUnsupported},
 		{KindFull, http.StatusInsufficientStorage, transfer.ErrFull}, {KindState, http.StatusConflict, transfer.ErrProtocol}, {KindBad, http.StatusBadRequest, transfer.ErrProtocol},
+		{KindSync, http.StatusConflict, workgroup.ErrSync}, {KindProof, http.StatusForbidden, pairing.ErrProof}, {KindDeclined, http.StatusForbidden, discovery.ErrDeclined},
+		{KindDifferent, http.StatusForbidden, discovery.ErrDifferent}, {KindBlocked, http.StatusForbidden, pairing.ErrBlocked},
+		{KindOver, http.StatusGone, pairing.ErrOver}, {KindOften, http.StatusTooManyRequests, pairing.ErrOften},
 	}
 }
 

@@ -34,7 +34,8 @@ const (
 	Full                // say busy, and when to come again
 )
 
-// Uploads decides whose request a serving device answers first: whoever has the fewest under way before the others, of those whoever was given
+// Uploads is the serving side of the simulation: a queue with slots. The server of the protocol shares bytes, and not slots (package server, turns), which
+// a simulation of whole pieces cannot tell apart. It decides whose request a serving device answers first: whoever has the fewest under way before the others, of those whoever was given
 // least lately (start-time fair queueing, Goyal, Vin, Cheng 1996), where a piece that never went out counts for little; of one device the pieces first that went out least often.
 // A value is not safe for concurrent use.
 type Uploads struct {
