@@ -54,7 +54,7 @@ headless: # every test, with the race detector where there is a C compiler
 	else echo "NOT CHECKED: data races, for want of a C compiler"; set -x; $(GO) test $(GOTESTFLAGS) -tags headless ./...; fi
 
 window: # what only the window build contains
-	@if .ci/packages window; then set -x; CGO_ENABLED=1 $(GO) vet . ./app ./app/gui && CGO_ENABLED=1 $(GO) test $(GOTESTFLAGS) ./app && CGO_ENABLED=1 $(GO) build -o build/porchlight-window .; \
+	@if .ci/packages window; then set -x; CGO_ENABLED=1 $(GO) vet . ./app ./app/gui && CGO_ENABLED=1 $(GO) test $(GOTESTFLAGS) ./app ./app/gui && CGO_ENABLED=1 $(GO) build -o build/porchlight-window .; \
 	else echo "NOT CHECKED: the window build, for want of the packages above"; fi
 
 cross: ## a headless build for each of SYSTEMS, into build/
