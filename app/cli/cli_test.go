@@ -106,7 +106,7 @@ func TestCtrlCLeavesTheJob(t *testing.T) {
 func TestLinesOfProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
-		for range 120 { // looks for 12 seconds
+		for range 600 { // looks for 12 seconds
 			f.steps = append(f.steps, func() {})
 		}
 		f.pull = "hang"

@@ -19,9 +19,9 @@ var errLeft = errors.New("left")
 
 // Intervals of the display.
 const (
-	firstFrame = 5 * time.Millisecond   // small files are there at once; doubles up to eachFrame
-	eachFrame  = 100 * time.Millisecond // smooth enough, and cheap
-	eachLine   = 5 * time.Second        // where lines stay, as in a log
+	firstFrame = 5 * time.Millisecond  // small files are there at once; doubles up to eachFrame
+	eachFrame  = 20 * time.Millisecond // most often; the engine itself tells four times a second, and the end at once
+	eachLine   = 5 * time.Second       // where lines stay, as in a log
 )
 
 // follower shows how a job goes on until it ends.
