@@ -9,6 +9,7 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
+	"fyne.io/fyne/v2/driver/desktop"
 	"fyne.io/fyne/v2/widget"
 
 	"porchlight/app/viewmodel"
@@ -157,4 +158,21 @@ func TestStepsOfTheSheetAreNumbered(t *testing.T) {
 	if want := len(s.w.set.Sheet.Page().Steps); want != 3 || strings.Join(got, " ") != "1. 2. 3." {
 		t.Errorf("%d steps numbered %q", want, got)
 	}
+}
+
+// TestKeysOfAPage: a page with one field gives it the keyboard, and the keys of the window go on working there.
+func TestKeysOfAPage(t *testing.T) {
+	s := newStage(t, newHouse(), viewmodel.Look{}, 1100, 720)
+	focused := func() fyne.Focusable { return s.w.win.Canvas().Focused() }
+	s.goTo(viewmodel.Place{Page: viewmodel.PageRecover})
+	if e, ok := focused().(*widget.Entry); !ok || e != s.w.pages[viewmodel.PageRecover].(*recoverPage).letters {
+		t.Errorf("%T has the keyboard, not the field of the letters", focused())
+	}
+	s.goTo(viewmodel.Place{Page: viewmodel.PageJoin})
+	boxes, ok := focused().(*digitBoxes)
+	if !ok {
+		t.Fatalf("%T has the keyboard, not the boxes", focused())
+	}
+	boxes.TypedShortcut(&desktop.CustomShortcut{KeyName: fyne.Key2, Modifier: fyne.KeyModifierShortcutDefault})
+	s.until("the shares are there", func() bool { return s.w.set.Nav.Place().Page == viewmodel.PageShares })
 }

@@ -202,9 +202,13 @@ func (d *digitBoxes) TypedKey(e *fyne.KeyEvent) {
 	}
 }
 
-// TypedShortcut pastes a code.
+// TypedShortcut pastes a code. All others are the window's, which does not hear of them while the boxes have the focus.
 func (d *digitBoxes) TypedShortcut(s fyne.Shortcut) {
 	if p, ok := s.(*fyne.ShortcutPaste); ok {
 		d.w.set.Joining.Paste(p.Clipboard.Content())
+		return
+	}
+	if c, ok := d.w.win.Canvas().(fyne.Shortcutable); ok {
+		c.TypedShortcut(s)
 	}
 }

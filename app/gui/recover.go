@@ -35,7 +35,10 @@ func newRecover(w *window) *recoverPage {
 func (r *recoverPage) object() fyne.CanvasObject { return r.page }
 
 // entered gives the field the keyboard.
-func (r *recoverPage) entered() { r.w.win.Canvas().Focus(r.letters) }
+func (r *recoverPage) entered() {
+	r.refresh() // it is not on the page before
+	r.w.win.Canvas().Focus(r.letters)
+}
 
 // left empties the field: nobody's letters stay on screen.
 func (r *recoverPage) left() { r.letters.SetText("") }

@@ -248,10 +248,14 @@ func removedMember(t *testing.T, open string) {
 	start := time.Now()
 	anna.Must(t, commandLimit, "workgroup", "remove", "cleo", "--reason", "lost", "--yes")
 	said := time.Since(start)
+	had, since := int64(-1), start
 	cuts := map[string]func() bool{
-		"the pull ends": func() bool {
-			jobs, err := cleo.Jobs()
-			return err == nil && len(jobs) == 1 && jobs[0].State != "running"
+		"nothing more comes": func() bool { // on a wire that brings 5 MB in that time
+			now, _, err := cleo.Progress()
+			if now != had {
+				had, since = now, time.Now()
+			}
+			return had >= 0 && (err != nil || time.Since(since) > 200*time.Millisecond)
 		},
 		"anna is shut": func() bool { return cleo.shut(anna) },
 		"bo is shut":   func() bool { return cleo.shut(bo) },
@@ -263,6 +267,10 @@ func removedMember(t *testing.T, open string) {
 	if g := cleo.groups(t).Private[0]; g.Removal == nil || g.Removal.Reason != "lost" || g.Removal.ByName != "anna" {
 		t.Errorf("cleo is told %+v", g.Removal)
 	}
+	eventually(t, 10*time.Second, "the pull says so", func() bool {
+		jobs, err := cleo.Jobs()
+		return err == nil && len(jobs) == 1 && jobs[0].State != "running"
+	})
 	before, _, _ := cleo.Progress()
 	anna.Shape("")
 	time.Sleep(3 * time.Second) // time in which it would come, if it came

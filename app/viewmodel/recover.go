@@ -3,6 +3,7 @@ package viewmodel
 import (
 	"cmp"
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -127,9 +128,31 @@ func (r *Recovering) Letters(text string) {
 		return func() {
 			r.mu.Lock()
 			defer r.mu.Unlock()
-			r.code, r.moments, r.chosen, r.step = code, moments, 0, RecoverMoment
+			r.code, r.moments, r.chosen, r.step = code, withNames(moments), 0, RecoverMoment
 		}, err
 	})
+}
+
+// withNames gives members that had no name yet at a moment the one they got later: the founder names itself after it founded.
+func withNames(moments []workgroup.Moment) []workgroup.Moment {
+	names := map[discovery.DeviceID]workgroup.Member{}
+	for _, m := range slices.Backward(moments) {
+		for _, p := range m.Members {
+			if p.Name != "" {
+				names[p.ID] = p
+			}
+		}
+	}
+	out := slices.Clone(moments)
+	for i := range out {
+		out[i].Members = slices.Clone(out[i].Members)
+		for k, p := range out[i].Members {
+			if later, ok := names[p.ID]; ok && p.Name == "" {
+				out[i].Members[k].Name, out[i].Members[k].PersonName = later.Name, cmp.Or(p.PersonName, later.PersonName)
+			}
+		}
+	}
+	return out
 }
 
 // Choose says which moment is meant.

@@ -345,7 +345,7 @@ func TestRecovering(t *testing.T) {
 	f := newFake()
 	heads := []ledger.Hash{{7}}
 	f.moments = []workgroup.Moment{{At: noon().Add(-time.Hour), Members: home().Members[:2]}, {Heads: heads, At: noon().Add(-4*24*time.Hour - 3*time.Hour), Members: home().Members},
-		{At: noon().AddDate(-1, 0, 0), Members: home().Members[:1]}}
+		{At: noon().AddDate(-1, 0, 0), Members: []workgroup.Member{{ID: home().Members[0].ID}}}} // the founder, who had not named itself yet
 	s := run(t, f, "en")
 	r := s.Recovering
 	s.Nav.Go(Place{Page: PageRecover})
@@ -361,6 +361,9 @@ func TestRecovering(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"Today 11:00, 2 computers (the newest state)", "Wednesday 09:00, 3 computers", "22 Nov 2025, 12:00, 1 computer"}, said); diff != "" {
 		t.Error(diff)
+	}
+	if got, want := r.Page().Moments[2].Text, home().Members[0].Name; got != want || want == "" {
+		t.Errorf("the founder, then without a name, is called %q, not %q", got, want)
 	}
 	r.Choose(1)
 	r.Choose(99)
