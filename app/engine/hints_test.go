@@ -94,3 +94,50 @@ func TestHintsHaveAPace(t *testing.T) {
 		t.Error("its own connection does not make it try")
 	}
 }
+
+// TestForgedTags: whoever copies the label and the tags of a member makes this device dial once where the copy says, and learns nothing there: no name, no
+// workgroup, no request behind the hello. Nothing is kept of it.
+func TestForgedTags(t *testing.T) {
+	anna, bo := asleep(t, "anna", false), asleep(t, "bo", false)
+	found(t, "Home", anna, bo)
+	t.Cleanup(func() {
+		if err := bo.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	a := awake(t, anna)
+	m, err := a.mesh()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const label = "abcdefghijklmnop"
+	tags, err := bo.sight.circle.Announce(label)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ids, err := anna.sight.circle.Recognise(label, tags); err != nil || len(ids) != 1 {
+		t.Fatalf("the tags are not those of a member: %v, %v", ids, err)
+	}
+	var asked atomic.Int64
+	other := newMallory(t, malloryHello(), func(http.ResponseWriter, *http.Request) { asked.Add(1) })
+	at, came := doorbell(t)
+	for range 200 {
+		for _, addr := range []netip.AddrPort{at, other.addr} {
+			m.sighted(discovery.Sighting{Instance: label, Tags: tags, Addresses: []netip.AddrPort{addr}, Source: discovery.FromMDNS, From: netip.MustParseAddr("127.0.0.9"), At: time.Now()})
+		}
+		time.Sleep(4 * time.Millisecond) // the pace of the lies, which the bar is about
+	}
+	a.until("both places were looked at", func() bool { return came.Load() > 0 && other.hellos.Load() > 0 })
+	if c, h := came.Load(), other.hellos.Load(); c != 1 || h != 1 {
+		t.Errorf("an address where nobody speaks was dialled %d times, the liar greeted %d times", c, h)
+	}
+	if h := other.told.Load(); h == nil || h.Name != "" || h.Workgroup != "" || h.Install != "" {
+		t.Errorf("the liar was told %+v", h)
+	}
+	if asked.Load() != 0 {
+		t.Errorf("the liar was asked %d times", asked.Load())
+	}
+	if peers, err := a.Peers(t.Context()); err != nil || len(peers) != 0 {
+		t.Errorf("listed: %+v, %v", peers, err)
+	}
+}

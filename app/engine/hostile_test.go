@@ -28,6 +28,7 @@ type mallory struct {
 	ident  *identity.Identity
 	addr   netip.AddrPort
 	hellos atomic.Int64
+	told   atomic.Pointer[wire.Hello] // the last hello that was said to it
 }
 
 // newMallory answers hello properly, with answer, and everything else with other.
@@ -54,7 +55,10 @@ func newMallory(t *testing.T, answer wire.Hello, other http.HandlerFunc) *mallor
 			other(w, r)
 			return
 		}
-		io.Copy(io.Discard, r.Body) //nolint:errcheck // whatever it says
+		var said wire.Hello
+		if b, err := io.ReadAll(r.Body); err == nil && canon.UnmarshalOpen(b, &said) == nil {
+			m.told.Store(&said)
+		}
 		m.hellos.Add(1)
 		link.SessionOf(r.Context()).SetHello(answer)
 		if r.Header.Get("Upgrade") != wire.Reverse {
