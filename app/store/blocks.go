@@ -1,9 +1,7 @@
 package store
 
 import (
-	"context"
 	"database/sql"
-	"fmt"
 	"slices"
 
 	"porchlight/discovery"
@@ -40,15 +38,7 @@ func (b Blocks) Blocks() ([]Block, error) {
 
 // PutBlock keeps a block, replacing the one of its device.
 func (b Blocks) PutBlock(x Block) error {
-	b.db.second.Lock()
-	defer b.db.second.Unlock()
-	if err := b.db.tx("keep the block", func(tx *sql.Tx) error { return putBlock(tx, x) }); err != nil {
-		return err
-	}
-	if err := b.db.mirrorNow(); err != nil {
-		b.db.log.Warn("no second copy of the blocked devices", "error", err) // the first one has it
-	}
-	return nil
+	return b.db.keepTwice("block", func(tx *sql.Tx) error { return putBlock(tx, x) })
 }
 
 func putBlock(tx *sql.Tx, x Block) error {
@@ -58,31 +48,7 @@ func putBlock(tx *sql.Tx, x Block) error {
 
 // DeleteBlock forgets a block; it is no error if there is none.
 func (b Blocks) DeleteBlock(id discovery.DeviceID) error {
-	b.db.second.Lock()
-	defer b.db.second.Unlock()
-	now, err := b.db.both()
-	if err != nil {
-		return err
-	}
-	now.blocks = slices.DeleteFunc(now.blocks, func(x Block) bool { return x.Device == id })
-	if err := b.db.mirror(now); err != nil {
-		return fmt.Errorf("forget the block: %w", err)
-	}
-	return b.db.tx("forget the block", func(tx *sql.Tx) error {
-		_, err := tx.Exec("DELETE FROM blocked WHERE id=?", id[:])
-		return err
+	return b.db.forgetTwice("block", "blocked", id[:], func(all *decided) {
+		all.blocks = slices.DeleteFunc(all.blocks, func(x Block) bool { return x.Device == id })
 	})
-}
-
-// fillBlocks takes the blocked devices out of the damaged database, when the second copy is of no use. A database from before
-// anything could be blocked has lost none.
-func (d *DB) fillBlocks(ctx context.Context, old *sql.DB, table string) error {
-	if old == nil {
-		return errNothing
-	}
-	lost := d.salvage(ctx, old, table)
-	if at, err := version(ctx, old); err == nil && at > 0 && at < blocksSince {
-		return nil
-	}
-	return lost
 }

@@ -143,6 +143,37 @@ func (d *DB) mirrorNow() error {
 	return d.mirror(all)
 }
 
+// keepTwice puts something into the database and then into the second copy, which may fail: the first one has it.
+func (d *DB) keepTwice(what string, put func(*sql.Tx) error) error {
+	d.second.Lock()
+	defer d.second.Unlock()
+	if err := d.tx("keep the "+what, put); err != nil {
+		return err
+	}
+	if err := d.mirrorNow(); err != nil {
+		d.log.Warn("no second copy", "of", what, "error", err)
+	}
+	return nil
+}
+
+// forgetTwice takes something out of the second copy and then out of its table: what somebody took back must not come back with the copy.
+func (d *DB) forgetTwice(what, table string, id []byte, without func(*decided)) error {
+	d.second.Lock()
+	defer d.second.Unlock()
+	all, err := d.both()
+	if err != nil {
+		return err
+	}
+	without(&all)
+	if err := d.mirror(all); err != nil {
+		return fmt.Errorf("forget the %s: %w", what, err)
+	}
+	return d.tx("forget the "+what, func(tx *sql.Tx) error {
+		_, err := tx.Exec("DELETE FROM "+table+" WHERE id=?", id) //nolint:gosec // a name of this package's own
+		return err
+	})
+}
+
 // mirrorAll makes the second copy say what the database says. For whom a share is comes from the copy if the database cannot tell.
 func (d *DB) mirrorAll() error {
 	d.second.Lock()

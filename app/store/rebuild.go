@@ -134,9 +134,9 @@ func (d *DB) fill(ctx context.Context, path, aside string) (lost []string, err e
 		case "workgroups":
 			salvage = func(ctx context.Context, old *sql.DB, _ string) error { return d.fillGroups(ctx, path, old) }
 		case "blocked":
-			salvage = d.fillBlocks
+			salvage = d.salvageSince(blocksSince)
 		case "verified":
-			salvage = d.fillVerified
+			salvage = d.salvageSince(verifiedSince)
 		}
 		if err := salvage(ctx, old, table); err != nil {
 			lost = append(lost, table)
@@ -144,6 +144,20 @@ func (d *DB) fill(ctx context.Context, path, aside string) (lost []string, err e
 		}
 	}
 	return lost, d.renumber(ctx, old)
+}
+
+// salvageSince is salvage for a table that a schema brought: an older database has lost none of it.
+func (d *DB) salvageSince(schema int) func(ctx context.Context, old *sql.DB, table string) error {
+	return func(ctx context.Context, old *sql.DB, table string) error {
+		if old == nil {
+			return errNothing
+		}
+		lost := d.salvage(ctx, old, table)
+		if at, err := version(ctx, old); err == nil && at > 0 && at < schema {
+			return nil
+		}
+		return lost
+	}
 }
 
 // fillShares takes the shares, the blocked and the verified devices from their second copy.

@@ -74,22 +74,10 @@ func putShare(tx *sql.Tx, sh share.Share) error {
 	return err
 }
 
-// DeleteShare forgets a share; it is no error if there is none. The second copy forgets it first: what somebody stopped
-// sharing must not come back with it.
+// DeleteShare forgets a share; it is no error if there is none.
 func (s Shares) DeleteShare(id share.ID) error {
-	s.db.second.Lock()
-	defer s.db.second.Unlock()
-	all, err := s.db.both()
-	if err != nil {
-		return err
-	}
-	all.shares = slices.DeleteFunc(all.shares, func(sh share.Share) bool { return sh.ID == id })
-	if err := s.db.mirror(all); err != nil {
-		return fmt.Errorf("forget the share: %w", err)
-	}
-	return s.db.tx("forget the share", func(tx *sql.Tx) error {
-		_, err := tx.Exec("DELETE FROM shares WHERE id=?", id[:])
-		return err
+	return s.db.forgetTwice("share", "shares", id[:], func(all *decided) {
+		all.shares = slices.DeleteFunc(all.shares, func(sh share.Share) bool { return sh.ID == id })
 	})
 }
 

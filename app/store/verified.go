@@ -1,9 +1,7 @@
 package store
 
 import (
-	"context"
 	"database/sql"
-	"fmt"
 	"slices"
 	"time"
 
@@ -58,15 +56,7 @@ func (v Verified) Verified() ([]Verification, error) {
 
 // PutVerified keeps one, replacing that of its device.
 func (v Verified) PutVerified(x Verification) error {
-	v.db.second.Lock()
-	defer v.db.second.Unlock()
-	if err := v.db.tx("keep the verified device", func(tx *sql.Tx) error { return putVerified(tx, x) }); err != nil {
-		return err
-	}
-	if err := v.db.mirrorNow(); err != nil {
-		v.db.log.Warn("no second copy of the verified devices", "error", err) // the first one has it
-	}
-	return nil
+	return v.db.keepTwice("verified device", func(tx *sql.Tx) error { return putVerified(tx, x) })
 }
 
 func putVerified(tx *sql.Tx, x Verification) error {
@@ -74,34 +64,9 @@ func putVerified(tx *sql.Tx, x Verification) error {
 	return err
 }
 
-// DeleteVerified forgets one; it is no error if there is none. The second copy forgets it first: a right that somebody took back
-// must not come back with it.
+// DeleteVerified forgets one; it is no error if there is none.
 func (v Verified) DeleteVerified(id discovery.DeviceID) error {
-	v.db.second.Lock()
-	defer v.db.second.Unlock()
-	now, err := v.db.both()
-	if err != nil {
-		return err
-	}
-	now.verified = slices.DeleteFunc(now.verified, func(x Verification) bool { return x.Device == id })
-	if err := v.db.mirror(now); err != nil {
-		return fmt.Errorf("forget the verified device: %w", err)
-	}
-	return v.db.tx("forget the verified device", func(tx *sql.Tx) error {
-		_, err := tx.Exec("DELETE FROM verified WHERE id=?", id[:])
-		return err
+	return v.db.forgetTwice("verified device", "verified", id[:], func(all *decided) {
+		all.verified = slices.DeleteFunc(all.verified, func(x Verification) bool { return x.Device == id })
 	})
-}
-
-// fillVerified takes the verified devices out of the damaged database, when the second copy is of no use. A database from before
-// anything could be verified has lost none.
-func (d *DB) fillVerified(ctx context.Context, old *sql.DB, table string) error {
-	if old == nil {
-		return errNothing
-	}
-	lost := d.salvage(ctx, old, table)
-	if at, err := version(ctx, old); err == nil && at > 0 && at < verifiedSince {
-		return nil
-	}
-	return lost
 }
