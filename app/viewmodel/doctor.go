@@ -2,11 +2,14 @@ package viewmodel
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"porchlight/app/doctor"
+	"porchlight/discovery"
 )
 
 // DoctorRow is one check of the doctor in words.
@@ -26,10 +29,11 @@ type Remedy struct{ Label, Title, Text string }
 type Doctor struct {
 	core *core
 
-	mu    sync.Mutex // guards the fields below
-	found []doctor.Finding
-	busy  bool
-	done  time.Time // of the last check; zero before the first
+	mu     sync.Mutex // guards the fields below
+	found  []doctor.Finding
+	busy   bool
+	done   time.Time // of the last check; zero before the first
+	ground string    // of the last check
 }
 
 // diagnosis is how long an answer may take: the neighbours are asked, and those that are missing dialled.
@@ -42,7 +46,7 @@ func (d *Doctor) Check() {
 		d.mu.Unlock()
 		return
 	}
-	d.busy = true
+	d.busy, d.ground = true, ground(d.core.now())
 	d.mu.Unlock()
 	d.core.changed()
 	d.core.work.do(func(ctx context.Context) {
@@ -59,7 +63,30 @@ func (d *Doctor) Check() {
 			d.core.note.say(Bad, d.core.errorWords(err))
 		}
 		d.core.changed()
+		d.core.stirs() // what changed meanwhile counts, too
 	})
+}
+
+// ground is what a diagnosis rests on: with another network or other neighbours it says nothing any more.
+func ground(s snapshot) string {
+	var here []string
+	for _, p := range s.peers {
+		if p.State == discovery.Online {
+			here = append(here, p.ID.String())
+		}
+	}
+	slices.Sort(here)
+	return fmt.Sprint(s.self.Network, s.self.Ask, s.self.Port, s.self.Addresses, here)
+}
+
+// follow looks again if the last look does not hold any more.
+func (d *Doctor) follow() {
+	d.mu.Lock()
+	stale := !d.busy && d.ground != ground(d.core.now())
+	d.mu.Unlock()
+	if stale {
+		d.Check()
+	}
 }
 
 // Busy reports whether it is looking.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -55,6 +56,36 @@ func TestDoctor(t *testing.T) {
 	if len(s.Doctor.Rows()) != 1 || s.Doctor.Busy() {
 		t.Error("what was found before is gone")
 	}
+}
+
+// What it said on another network, or with other neighbours, is not left standing.
+func TestDoctorFollows(t *testing.T) {
+	f := newFake()
+	s := run(t, f, "en")
+	s.Nav.Go(Place{Page: PageDoctor})
+	until(t, "it has looked", func() bool { return s.Doctor.Summary() == "Nothing is wrong here." })
+	for what, alter := range map[string]func(){
+		"the network":  func() { f.self.Network = discovery.Public },
+		"an address":   func() { f.self.Addresses = []netip.AddrPort{netip.MustParseAddrPort("192.0.2.7:47470")} },
+		"who is there": func() { f.peers = []discovery.Peer{{ID: device(2), State: discovery.Online}} },
+	} {
+		f.change(func() {
+			alter()
+			f.findings = append(f.findings, doctor.Finding{Code: doctor.Nobody, Level: doctor.Hint})
+		})
+		f.mu.Lock()
+		n := len(f.findings)
+		f.mu.Unlock()
+		until(t, "with "+what+" it has looked again", func() bool { return len(s.Doctor.Rows()) == n && !s.Doctor.Busy() })
+	}
+	s.Nav.Go(Place{Page: PageShares})
+	f.change(func() { f.self.Network, f.findings = discovery.Home, nil })
+	until(t, "the change is known", func() bool { return s.core.now().self.Network == discovery.Home })
+	if s.Doctor.Busy() || len(s.Doctor.Rows()) != 3 {
+		t.Error("it looks again though nobody sees it")
+	}
+	s.Nav.Go(Place{Page: PageDoctor})
+	until(t, "it looks again when somebody does", func() bool { return len(s.Doctor.Rows()) == 0 && !s.Doctor.Busy() })
 }
 
 func TestDoctorOfACopy(t *testing.T) {

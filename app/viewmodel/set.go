@@ -167,7 +167,7 @@ func (s *Set) Run(ctx context.Context) error {
 	c.mu.Unlock()
 	var wg sync.WaitGroup
 	wg.Go(func() { c.work.run(ctx) })
-	wg.Go(func() { c.followOffers(ctx, s.Nav) })
+	wg.Go(func() { s.followPage(ctx) })
 	if c.cfg.Show != nil {
 		wg.Go(func() { c.attend(ctx) })
 	}
@@ -198,12 +198,17 @@ func (c *core) follow(ctx context.Context) {
 			}
 			version, failed = next, false
 			c.changed()
-			select {
-			case c.stir <- struct{}{}:
-			default:
-			}
+			c.stirs()
 			pause(ctx, settle)
 		}
+	}
+}
+
+// stirs has the page on screen look whether it still holds.
+func (c *core) stirs() {
+	select {
+	case c.stir <- struct{}{}:
+	default:
 	}
 }
 
@@ -277,16 +282,20 @@ func (c *core) sayLosses(all []discovery.Health) {
 	}
 }
 
-// followOffers asks the computer on screen for its shares again whenever something changed; an idle engine is not asked.
-func (c *core) followOffers(ctx context.Context, nav *Navigation) {
+// followPage asks again for what the page on screen cannot know from the engine's state alone, whenever that changed; an idle
+// engine is not asked.
+func (s *Set) followPage(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-c.stir:
+		case <-s.core.stir:
 		}
-		if p := nav.Place(); p.Page == PageComputer || p.Page == PageFolder {
-			c.loadOffers(ctx, p.Device)
+		switch p := s.Nav.Place(); p.Page {
+		case PageComputer, PageFolder:
+			s.core.loadOffers(ctx, p.Device)
+		case PageDoctor:
+			s.Doctor.follow()
 		}
 		pause(ctx, calm)
 	}
