@@ -20,7 +20,7 @@ SYSTEMS ?= linux/amd64 windows/amd64 darwin/arm64
 ALL_SYSTEMS = linux/amd64 linux/arm64 windows/amd64 windows/arm64 darwin/amd64 darwin/arm64
 
 .NOTPARALLEL:
-.PHONY: help run build build-headless test check lint headless window cross fuzz release-check lab-test bench microbench tools clean
+.PHONY: help run build build-headless test check lint headless window cross fuzz release-check figures lab-test bench microbench tools clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,12 +49,15 @@ check: ## format, module file, house rules, vet, staticcheck
 lint: ## golangci-lint: minutes to build the first time, so release-check runs it and CI does not
 	$(GO) tool -modfile=.ci/tools/golangci.mod golangci-lint run -c .ci/golangci.yml --path-mode=abs ./...
 
+# check has vetted them. Each package may take so long: a slow computer, beside all else, needs more than ten minutes, and who waits twenty sees what hangs
+TEST = $(GO) test -vet=off -timeout 14m
+
 headless: # every test, with the race detector where there is a C compiler
-	@if .ci/packages c; then set -x; CGO_ENABLED=1 $(GO) test $(GOTESTFLAGS) -race -tags headless ./...; \
-	else echo "NOT CHECKED: data races, for want of a C compiler"; set -x; $(GO) test $(GOTESTFLAGS) -tags headless ./...; fi
+	@if .ci/packages c; then set -x; CGO_ENABLED=1 $(TEST) $(GOTESTFLAGS) -race -tags headless ./...; \
+	else echo "NOT CHECKED: data races, for want of a C compiler"; set -x; $(TEST) $(GOTESTFLAGS) -tags headless ./...; fi
 
 window: # what only the window build contains
-	@if .ci/packages window; then set -x; CGO_ENABLED=1 $(GO) vet . ./app ./app/gui && CGO_ENABLED=1 $(GO) test $(GOTESTFLAGS) ./app ./app/gui && CGO_ENABLED=1 $(GO) build -o build/porchlight-window .; \
+	@if .ci/packages window; then set -x; CGO_ENABLED=1 $(GO) vet . ./app ./app/gui && CGO_ENABLED=1 $(TEST) $(GOTESTFLAGS) ./app ./app/gui && CGO_ENABLED=1 $(GO) build -o build/porchlight-window .; \
 	else echo "NOT CHECKED: the window build, for want of the packages above"; fi
 
 cross: ## a headless build for each of SYSTEMS, into build/
@@ -66,17 +69,21 @@ FUZZTIME ?= 5s
 fuzz: ## every fuzz target for FUZZTIME (5s)
 	@.ci/fuzz $(FUZZTIME)
 
-release-check: ## everything slow: all systems, long fuzzing, 1,000 kills, known vulnerabilities
-	$(MAKE) check lint headless window
+release-check: ## everything slow, on a computer that does nothing else: all figures, all systems, long fuzzing, 1,000 kills, known vulnerabilities
+	$(MAKE) check lint headless window figures
 	$(MAKE) cross SYSTEMS="$(ALL_SYSTEMS)"
 	PORCHLIGHT_KILLS=1000 PORCHLIGHT_CRASH_RUNS=25 $(GO) test -tags headless -count=1 -timeout 90m ./transfer/download
 	PORCHLIGHT_RACES=60s $(GO) test -tags headless -count=1 -timeout 60m -run TestRace ./share/safefs
 	PORCHLIGHT_PATHS=10000000 $(GO) test -tags headless -count=1 -timeout 60m -run TestPathsAsOsRoot ./share/safefs
 	PORCHLIGHT_CONNECTS=10000 $(GO) test -tags headless -count=1 -run TestManyConnects ./transfer/server
+	PORCHLIGHT_DAMAGES=5000 $(GO) test -tags headless -count=1 -timeout 60m -run TestDamagedAnywhere ./app/store
 	PORCHLIGHT_GRAPHS=5000 PORCHLIGHT_HOSTILE=100000 $(GO) test -tags headless -count=1 -timeout 60m ./discovery/ledger
 	PORCHLIGHT_SEEDS=10000 $(GO) test -tags headless -count=1 -timeout 60m ./transfer/swarm
 	$(MAKE) fuzz FUZZTIME=60s
 	.ci/vulns
+
+figures: ## how long and how fast, which means something only where nothing else runs: one package at a time
+	PORCHLIGHT_CALM=1 $(HEADLESS) test -vet=off -timeout 60m -count=1 -p 1 -tags headless ./...
 
 lab-test: ## three computers on a LAN of network namespaces (Linux, root): make lab-test RUN=TestPull
 	$(HEADLESS) build $(SMALL) -tags headless -o build/porchlight .

@@ -17,7 +17,7 @@ const module = "porchlight"
 
 // floors lists the packages from bottom to top. A package imports only lower floors, and never a tree to its right.
 var floors = []string{
-	"discovery discovery/canon discovery/whole assets",
+	"discovery discovery/calm discovery/canon discovery/whole assets",
 	"share",
 	"transfer",
 	"discovery/identity discovery/keyring discovery/ledger discovery/mdns discovery/pairing discovery/place discovery/powercut discovery/presence share/access share/safefs share/content share/watch app/config app/desktop app/doctor",
@@ -25,7 +25,9 @@ var floors = []string{
 	"share/catalogue transfer/wire transfer/swarm transfer/pace discovery/workgroup/storetest app/store",
 	"transfer/link",
 	"transfer/client transfer/server",
-	"transfer/download app/membership",
+	"transfer/download app/membership app/sight app/whereabouts",
+	"app/mesh",
+	"app/checkup",
 	"app/engine app/viewmodel",
 	"app/control",
 	"app/cli app/gui app/labtest",

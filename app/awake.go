@@ -21,7 +21,7 @@ type mover interface {
 type awake struct {
 	engine  mover
 	keep    func(ctx context.Context, why string) error // blocks until ctx ends, or it does not work
-	onMains func() bool
+	onMains func(context.Context) bool
 	rest    time.Duration // between two looks; 2s if zero: progress is told many times a second
 	log     *slog.Logger
 }
@@ -45,7 +45,7 @@ func (a *awake) run(ctx context.Context) {
 	for since := uint64(0); ctx.Err() == nil; {
 		jobs, err := a.engine.Jobs(ctx)
 		busy := err == nil && slices.ContainsFunc(jobs, func(j transfer.Job) bool { return j.State == transfer.Running })
-		switch on := busy && a.onMains(); {
+		switch on := busy && a.onMains(ctx); {
 		case on && let == nil:
 			kctx, end := context.WithCancel(ctx)
 			let = end

@@ -62,7 +62,7 @@ func TestTheComputerStaysAwakeWhileItPullsOnMains(t *testing.T) {
 			return nil
 		}
 		m := &moving{state: transfer.Waiting, n: 1}
-		a := &awake{engine: m, keep: keep, log: slog.New(slog.DiscardHandler), onMains: func() bool {
+		a := &awake{engine: m, keep: keep, log: slog.New(slog.DiscardHandler), onMains: func(context.Context) bool {
 			mu.Lock()
 			defer mu.Unlock()
 			return mains

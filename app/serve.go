@@ -8,6 +8,7 @@ import (
 
 	"porchlight/app/cli"
 	"porchlight/app/config"
+	"porchlight/app/desktop"
 	"porchlight/app/engine"
 	"porchlight/assets"
 	"porchlight/discovery"
@@ -15,6 +16,7 @@ import (
 
 // serve runs the engine of a home without a window until ctx ends. One line beginning "ready" goes to out once it listens.
 func serve(ctx context.Context, version string, o cli.ServeOptions, out io.Writer) error {
+	desktop.LoseConsole()
 	change := func(s *config.Settings) error {
 		if o.Name != "" {
 			s.Name = o.Name

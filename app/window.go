@@ -27,6 +27,7 @@ import (
 // There is one window for each home: where one is open already it is shown, and nothing else happens. A hidden one begins
 // without being seen.
 func openWindow(ctx context.Context, version string, o cli.WindowOptions) error {
+	desktop.LoseConsole()
 	home := o.Home
 	if shown, err := showOther(ctx, o); shown || err != nil {
 		return err

@@ -66,6 +66,7 @@ const (
 	DiskReadOnly  Trouble = "disk-read-only" // this disk cannot be written to any more
 	TooDeep       Trouble = "too-deep"       // more levels of folders than a path may have, or too long a path
 	TooMany       Trouble = "too-many"       // more entries than one pull takes
+	OtherDisk     Trouble = "other-disk"     // another disk is mounted inside of what is shared, and is not part of it
 )
 
 // Job is one pull as people see it. A value; readers may keep it. Bytes and counts grow only.

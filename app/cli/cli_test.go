@@ -15,6 +15,7 @@ import (
 	"porchlight/app/control"
 	"porchlight/assets"
 	"porchlight/discovery"
+	"porchlight/discovery/calm"
 	"porchlight/discovery/ledger"
 	"porchlight/discovery/pairing"
 	"porchlight/discovery/workgroup"
@@ -414,7 +415,7 @@ func TestAQuestionEndsWithTheCommand(t *testing.T) {
 		if got != exitFailed || strings.Count(errs.String(), "and be back in it?") < 1 || !strings.Contains(errs.String(), "interrupted") {
 			t.Error(got, errs.String())
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(calm.Most(10 * time.Second)):
 		t.Error("it waits for an answer")
 	}
 }

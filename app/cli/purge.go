@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 
 	"porchlight/app/config"
@@ -68,7 +69,7 @@ func (c *call) purged(ctx context.Context, lock *config.HomeLock) error {
 		if err := erase(p, folders, traces, slices.Concat(sockets, files)); err != nil {
 			return err
 		}
-		_ = os.Remove(c.home) // stays if something else lies in it
+		c.sweep(slices.Concat(traces, files))
 	}
 	switch {
 	case c.json:
@@ -96,6 +97,40 @@ func erase(p desktop.Program, folders, traces, files []string) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// sweep removes the folders that are empty now that these paths are gone, those above them too, up to the folder of the user. The
+// folders pulls go to are no such: they are the user's. The ones for sockets lie in folders of the system.
+func (c *call) sweep(gone []string) {
+	_ = os.Remove(c.home) // stays if something else lies in it, as all of them do
+	for _, dir := range config.RuntimeDirs(c.getenv()) {
+		_ = os.Remove(dir)
+	}
+	user := c.getenv()("HOME")
+	if runtime.GOOS == "windows" {
+		user = c.getenv()("USERPROFILE")
+	}
+	for _, path := range gone {
+		for dir := filepath.Dir(path); below(dir, user); dir = filepath.Dir(dir) {
+			if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				break
+			}
+		}
+	}
+}
+
+// below reports whether a folder lies in another one.
+func below(dir, in string) bool {
+	rel, err := filepath.Rel(in, dir)
+	return err == nil && filepath.IsAbs(in) && rel != "." && filepath.IsLocal(rel)
+}
+
+// getenv reads the environment.
+func (c *call) getenv() func(string) string {
+	if c.Getenv != nil {
+		return c.Getenv
+	}
+	return os.Getenv
 }
 
 // leftovers finds the folders of pulls that never became whole, wherever pulls went.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"porchlight/app/config"
@@ -231,6 +232,9 @@ func errorWords() []said {
 		{transfer.ErrBusy, exitFailed, "cli.error.busy"},
 		{transfer.ErrFull, exitFailed, "cli.error.full"},
 		{safefs.ErrFull, exitFailed, "cli.error.full"},
+		{syscall.ENOSPC, exitFailed, "cli.error.own-full"},
+		{syscall.EDQUOT, exitFailed, "cli.error.own-full"},
+		{syscall.EROFS, exitFailed, "cli.error.own-read-only"},
 		{transfer.ErrChanged, exitFailed, "cli.error.changed"},
 		{transfer.ErrLimit, exitFailed, "cli.error.limit"},
 		{transfer.ErrProtocol, exitFailed, "cli.error.protocol"},

@@ -9,7 +9,7 @@ import (
 // Files returns what is in a home that Porchlight made, other being the names that other packages make there. What else lies
 // in the folder is somebody's own.
 func Files(home string, other []string) []string {
-	patterns := append([]string{settingsFile, settingsFile + ".bak", settingsFile + ".lock", ".settings-*", ".porchlight-shares-*", databaseFile, databaseFile + "[-.]*", lockFile}, other...)
+	patterns := append([]string{settingsFile, settingsFile + ".bak", settingsFile + ".lock", ".settings-*", ".porchlight-shares-*", databaseFile, databaseFile + "-*", databaseFile + ".*", lockFile}, other...)
 	entries, err := os.ReadDir(home)
 	if err != nil {
 		return nil

@@ -18,6 +18,7 @@ import (
 
 	"porchlight/app/config"
 	"porchlight/discovery"
+	"porchlight/discovery/calm"
 	"porchlight/share"
 	"porchlight/share/catalogue"
 	"porchlight/share/safefs"
@@ -70,7 +71,7 @@ func start(t *testing.T, e Engine) (*Client, func()) {
 			if err != nil {
 				t.Error(err)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(calm.Most(10 * time.Second)):
 			t.Fatal("the server does not end")
 		}
 		ended <- nil
@@ -337,7 +338,7 @@ func TestEndingAListingEndsItInTheEngine(t *testing.T) {
 	}
 	select {
 	case <-ended:
-	case <-time.After(10 * time.Second):
+	case <-time.After(calm.Most(10 * time.Second)):
 		t.Error("the engine goes on listing for nobody")
 	}
 }

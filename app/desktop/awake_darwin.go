@@ -20,8 +20,10 @@ func Awake(ctx context.Context, _ string) error {
 }
 
 // OnMains reports whether the computer runs from the wall, as far as that can be told.
-func OnMains() bool {
-	cmd := exec.Command("pmset", "-g", "batt")
+func OnMains(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "pmset", "-g", "batt")
 	cmd.WaitDelay = time.Second
 	out, err := cmd.Output()
 	return err != nil || !strings.Contains(string(out), "Battery Power")

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // Awake keeps the computer from falling asleep until ctx ends. why is for people who ask their system what does.
@@ -24,6 +25,7 @@ func Awake(ctx context.Context, why string) error {
 	}
 	defer in.Close() //nolint:errcheck // Wait has closed it
 	cmd.Cancel = in.Close
+	cmd.WaitDelay = 2 * time.Second
 	if err := cmd.Run(); ctx.Err() == nil {
 		return fmt.Errorf("stay awake: %w", errors.Join(err, errors.New("the system does not let it")))
 	}
@@ -31,7 +33,7 @@ func Awake(ctx context.Context, why string) error {
 }
 
 // OnMains reports whether the computer runs from the wall, as far as that can be told.
-func OnMains() bool { return onMains("/sys/class/power_supply") }
+func OnMains(context.Context) bool { return onMains("/sys/class/power_supply") }
 
 func onMains(dir string) bool {
 	supplies, err := filepath.Glob(filepath.Join(dir, "*"))

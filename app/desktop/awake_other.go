@@ -11,4 +11,4 @@ import (
 func Awake(context.Context, string) error { return errors.ErrUnsupported }
 
 // OnMains cannot be told here.
-func OnMains() bool { return true }
+func OnMains(context.Context) bool { return true }

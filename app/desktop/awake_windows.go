@@ -29,7 +29,7 @@ func Awake(ctx context.Context, _ string) error {
 }
 
 // OnMains reports whether the computer runs from the wall, as far as that can be told.
-func OnMains() bool {
+func OnMains(context.Context) bool {
 	var s struct {
 		line, battery, percent, saver byte
 		left, full                    uint32

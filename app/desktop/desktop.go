@@ -61,7 +61,7 @@ func (p Program) home() []string {
 	return []string{"--home", p.Home}
 }
 
-// toolkit lists the folders of the window's toolkit that are there; it keeps them for all homes together.
+// toolkit lists what the window's toolkit keeps, and is there; it keeps that for all homes together.
 func (p Program) toolkit() []string {
 	if !p.Usual {
 		return nil
@@ -70,6 +70,8 @@ func (p Program) toolkit() []string {
 	for _, find := range []func() (string, error){os.UserConfigDir, os.UserCacheDir} {
 		if dir, err := find(); err == nil {
 			all = append(all, filepath.Join(dir, "fyne", appID))
+			lists, _ := filepath.Glob(filepath.Join(dir, "font_index_v*.cache")) // of the fonts here; whoever else uses the toolkit makes it anew
+			all = append(all, lists...)
 		}
 	}
 	if home := p.Getenv("HOME"); filepath.IsAbs(home) {

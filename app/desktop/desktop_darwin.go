@@ -72,7 +72,7 @@ func (p Program) Service() (Installed, error) {
 }
 
 func (p Program) commands(i Installed, path, label string) Installed {
-	i.Start, i.Stop = "launchctl load -w '"+path+"'", "launchctl remove "+label
+	i.Start, i.Stop = agentCommands(path, label)
 	if _, err := exec.LookPath("launchctl"); err != nil {
 		i.Missing = "launchctl"
 	}

@@ -1,10 +1,13 @@
 package desktop
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/windows/registry"
 )
@@ -17,6 +20,9 @@ const (
 // Starts reports whether the program starts with the computer.
 func (p Program) Starts() (bool, error) {
 	k, err := registry.OpenKey(registry.CURRENT_USER, runKey, registry.QUERY_VALUE)
+	if errors.Is(err, registry.ErrNotExist) {
+		return false, nil // nothing of this user starts
+	}
 	if err != nil {
 		return false, err
 	}
@@ -46,23 +52,54 @@ func (p Program) SetStarts(on bool) error {
 	return errors.Join(err, k.Close())
 }
 
-// task is the file that describes the task; the scheduler reads it when it is told to.
+// task is the file that describes the task. It stays as long as the scheduler has the task, and says that it has.
 func (p Program) task() string { return filepath.Join(p.Home, "service.xml") }
 
-// InstallService has the program serve whenever the user is logged on, once the scheduler is told of it.
+// taskTime bounds one order to the scheduler.
+const taskTime = 20 * time.Second
+
+// schedule gives the scheduler an order, and returns what it says when it refuses.
+func schedule(args []string) error {
+	cmd := exec.Command("schtasks", args...) //nolint:noctx // the timer below ends it
+	Unseen(cmd)
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	late := time.AfterFunc(taskTime, func() { _ = cmd.Process.Kill() })
+	defer late.Stop()
+	if err := cmd.Wait(); err != nil {
+		return fmt.Errorf("schtasks: %w: %s", err, strings.TrimSpace(said.String()))
+	}
+	return nil
+}
+
+// InstallService has the program serve whenever the user is logged on.
 func (p Program) InstallService() (Installed, error) {
 	user := p.Getenv("USERNAME")
 	if d := p.Getenv("USERDOMAIN"); d != "" {
 		user = d + `\` + user
 	}
-	if err := write(p.task(), []byte(scheduledTask(user, p.Path, p.serveArgs()))); err != nil {
+	if err := write(p.task(), utf16File(scheduledTask(user, p.Path, p.serveArgs()))); err != nil {
 		return Installed{}, err
+	}
+	add, _ := taskCommands(p.name(), p.task())
+	if err := schedule(add); err != nil {
+		_, gone := remove(p.task())
+		return Installed{}, errors.Join(err, gone)
 	}
 	return p.commands(Installed{Files: []string{p.task()}}), nil
 }
 
-// RemoveService undoes InstallService.
+// RemoveService undoes InstallService. It ends the service, too.
 func (p Program) RemoveService() (Installed, error) {
+	if len(there(p.task())) > 0 {
+		_, orders := taskCommands(p.name(), p.task())
+		for _, o := range orders {
+			_ = schedule(o) // it does not run, or somebody took it out by hand
+		}
+	}
 	gone, err := removeAll(p.task())
 	return p.commands(Installed{Files: gone}), err
 }
@@ -73,8 +110,7 @@ func (p Program) Service() (Installed, error) {
 }
 
 func (p Program) commands(i Installed) Installed {
-	i.Start = `schtasks /Create /F /TN ` + p.name() + ` /XML "` + p.task() + `" && schtasks /Run /TN ` + p.name()
-	i.Stop = `schtasks /End /TN ` + p.name() + ` & schtasks /Delete /F /TN ` + p.name()
+	i.Start, i.Stop = "schtasks /Run /TN "+p.name(), "schtasks /End /TN "+p.name()
 	if _, err := exec.LookPath("schtasks"); err != nil {
 		i.Missing = "schtasks"
 	}
@@ -95,6 +131,6 @@ func (p Program) erase(trace string) error {
 	if strings.HasPrefix(trace, runTrace) {
 		return p.SetStarts(false)
 	}
-	_, err := remove(trace)
+	_, err := p.RemoveService()
 	return err
 }

@@ -1,9 +1,11 @@
 package desktop
 
 import (
+	"encoding/binary"
 	"encoding/xml"
 	"fmt"
 	"strings"
+	"unicode/utf16"
 )
 
 // The texts of the entries of all systems stand here, so that all of them are tested on each.
@@ -62,7 +64,7 @@ func scheduledTask(user, program string, args []string) string {
 	for _, a := range args {
 		words = append(words, windowsWord(a))
 	}
-	return `<?xml version="1.0"?>
+	return `<?xml version="1.0" encoding="UTF-16"?>
 <Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">
   <RegistrationInfo><Description>Porchlight, files on the local network</Description></RegistrationInfo>
   <Triggers><LogonTrigger><UserId>` + escape(user) + `</UserId></LogonTrigger></Triggers>
@@ -78,6 +80,34 @@ func scheduledTask(user, program string, args []string) string {
 </Task>
 `
 }
+
+// utf16File is a text as Windows writes it into files: little-endian UTF-16 behind a mark that says so. The scheduler takes other
+// encodings for that of old programs, and no path with an umlaut survives it.
+func utf16File(text string) []byte {
+	out := []byte{0xff, 0xfe}
+	for _, u := range utf16.Encode([]rune(text)) {
+		out = binary.LittleEndian.AppendUint16(out, u)
+	}
+	return out
+}
+
+// taskCommands are the lines for the scheduler of Windows (schtasks): one that takes a task described in a file, and those that
+// end it and take it out. What runs already goes on running until it is ended.
+func taskCommands(name, file string) (add []string, remove [][]string) {
+	return []string{"/Create", "/F", "/TN", name, "/XML", file}, [][]string{{"/End", "/TN", name}, {"/Delete", "/F", "/TN", name}}
+}
+
+// explorerLine has the file manager of Windows choose a file in its folder. It wants quotes around the path alone, and takes the
+// command line as it is: with quotes around the whole word it opens another folder.
+func explorerLine(path string) string { return `explorer /select,"` + path + `"` }
+
+// agentCommands start and stop an agent of launchd (launchctl(1)) for the user who is logged in.
+func agentCommands(path, label string) (start, stop string) {
+	return "launchctl bootstrap gui/$(id -u) " + shellWord(path), "launchctl bootout gui/$(id -u)/" + label
+}
+
+// shellWord quotes a word for the shells of Linux and macOS.
+func shellWord(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
 // windowsWord quotes an argument as programs on Windows take command lines apart (CommandLineToArgvW).
 func windowsWord(s string) string {

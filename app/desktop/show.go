@@ -30,7 +30,12 @@ func Show(ctx context.Context, path string) error {
 	defer cancel()
 	var errs []error
 	for _, line := range showers(runtime.GOOS, path, info.IsDir()) {
-		err := exec.CommandContext(ctx, line[0], line[1:]...).Run() //nolint:gosec // one of a few programs of the system
+		cmd := exec.CommandContext(ctx, line[0], line[1:]...) //nolint:gosec // one of a few programs of the system
+		if len(line) == 1 {
+			cmd = exec.CommandContext(ctx, "explorer")
+			asItIs(cmd, line[0])
+		}
+		err := cmd.Run()
 		if exit := new(exec.ExitError); err == nil || runtime.GOOS == "windows" && errors.As(err, &exit) {
 			return nil // explorer says 1 when all is well
 		}
@@ -39,7 +44,8 @@ func Show(ctx context.Context, path string) error {
 	return fmt.Errorf("show %s: %w", path, errors.Join(errs...))
 }
 
-// showers are the commands that show a path, to be tried one after another.
+// showers are the commands that show a path, to be tried one after another; one of a single word is a command line as Windows takes
+// it.
 //
 // Linux: org.freedesktop.FileManager1 of the file-manager D-Bus interface, over either of the two common callers.
 func showers(system, path string, dir bool) [][]string {
@@ -53,7 +59,7 @@ func showers(system, path string, dir bool) [][]string {
 	case system == "darwin":
 		return [][]string{{"open", folder}}
 	case system == "windows" && !dir:
-		return [][]string{{"explorer", "/select," + path}}
+		return [][]string{{explorerLine(path)}}
 	case system == "windows":
 		return [][]string{{"explorer", folder}}
 	case dir:

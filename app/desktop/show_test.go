@@ -23,7 +23,7 @@ func TestWhatShowsAPath(t *testing.T) {
 		{"freebsd", "/dl", true, []string{"xdg-open /dl"}},
 		{"darwin", "/dl/a b.txt", false, []string{"open -R /dl/a b.txt"}},
 		{"darwin", "/dl", true, []string{"open /dl"}},
-		{"windows", "/dl/a b.txt", false, []string{"explorer /select,/dl/a b.txt"}},
+		{"windows", "/dl/a b.txt", false, []string{`explorer /select,"/dl/a b.txt"`}},
 		{"windows", "/dl", true, []string{"explorer /dl"}},
 	} {
 		got := showers(tt.system, tt.path, tt.dir)

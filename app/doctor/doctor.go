@@ -69,6 +69,8 @@ const (
 	Newer     Code = "newer"     // somebody runs a newer Porchlight that this one cannot talk to
 	NewerToo  Code = "newer-too" // somebody runs a newer one that can talk to this one
 	Service   Code = "service"
+
+	MacPrivacy Code = "mac-privacy" // macOS keeps the program from the local network
 )
 
 // Finding is the result of one check. A value.
@@ -130,6 +132,7 @@ type Interface struct {
 	Silent   bool           // its network is public, or nobody has said whose it is
 	Default  bool           // the way to everywhere else
 	TakenBy  string         // the interface that the way to its own network leads into, if that is another one
+	Zone     string         // that firewalld has it in; empty if that is not known
 }
 
 // Neighbour is what is known of one other computer.
@@ -158,7 +161,7 @@ type Facts struct {
 	Interfaces   []Interface
 	SystemPublic []string // interfaces that the system calls public, where it has such a notion
 	Firewall     Firewall // the one that is on; empty if none was found
-	Chain        string   // of NFTables, that what comes in passes: "inet filter input"; empty if not known
+	Chains       []string // of NFTables, those that keep out what comes in: "inet filter input"; empty if not known
 	Program      string   // path of the program
 	Home         string
 	Neighbours   []Neighbour

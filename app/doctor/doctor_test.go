@@ -58,8 +58,38 @@ func TestExamine(t *testing.T) {
 		{"no address", func(f *Facts) { f.Interfaces = nil }, []Code{AddressNone}, Trouble},
 		{"no address, and so nobody", func(f *Facts) { f.Interfaces, f.Neighbours = nil, nil }, []Code{AddressNone, ReachUnknown}, Trouble},
 		{"only a tunnel", func(f *Facts) { f.Interfaces = []Interface{tunnel} }, []Code{AddressVirtual}, Trouble},
-		{"a tunnel beside, and somebody is here", func(f *Facts) { f.Interfaces = append(f.Interfaces, tunnel) }, []Code{VPNWay}, Hint},
-		{"a tunnel beside, and nobody is here", func(f *Facts) { f.Interfaces, f.Neighbours = append(f.Interfaces, tunnel), nil }, []Code{VPNWay, Nobody, ReachUnknown}, Trouble},
+		{"a tunnel beside, and somebody is here", func(f *Facts) { f.Interfaces = append(f.Interfaces, tunnel) }, nil, Good},
+		{"a tunnel beside, and only somebody at its other end is here", func(f *Facts) {
+			f.Interfaces, f.Neighbours[0].Near = append(f.Interfaces, tunnel), false
+		}, []Code{VPNWay}, Hint},
+		{"a tunnel beside, and nobody is here", func(f *Facts) { f.Interfaces, f.Neighbours = append(f.Interfaces, tunnel), nil }, []Code{VPNWay, Nobody, ReachUnknown}, Hint},
+		{"Windows calls it public, and nobody comes in", func(f *Facts) { f.SystemPublic, f.Neighbours[0].In = []string{"eth0"}, TimedOut }, []Code{SystemPublic, BlockedHere}, Trouble},
+		{"Windows calls it public, and somebody comes in", func(f *Facts) { f.SystemPublic = []string{"eth0"} }, []Code{SystemPublic}, Hint},
+		{"Windows calls a virtual adapter public", func(f *Facts) { f.SystemPublic = []string{"vEthernet (WSL)"} }, nil, Good},
+		{"macOS keeps it from the network", func(f *Facts) {
+			f.System, f.Neighbours[0].Out = "darwin", Rejected
+		}, []Code{MacPrivacy, BlockedThere}, Trouble},
+		{"macOS, and nobody was ever heard", func(f *Facts) {
+			f.System, f.Neighbours = "darwin", nil
+			f.Health = []discovery.Health{{Service: "mdns", Trouble: "ask: sendto: no route to host"}}
+		}, []Code{MacPrivacy, Service, Nobody, ReachUnknown}, Trouble},
+		{"macOS, and one of two keeps everybody out", func(f *Facts) {
+			f.System = "darwin"
+			f.Neighbours = append(f.Neighbours, gone(Rejected, nil))
+		}, []Code{AwayBlocked}, Hint},
+		{"blocked, and deaf for the same reason", func(f *Facts) {
+			f.Firewall, f.Neighbours[0].In, f.Neighbours[0].Heard = UFW, TimedOut, No
+		}, []Code{BlockedHere, MulticastDeaf}, Trouble},
+		{"public, and no address", func(f *Facts) { f.Network, f.Interfaces = discovery.Public, nil }, []Code{NetworkPublic}, Trouble},
+		{"a lost clock, a taken port and a firewall", func(f *Facts) {
+			f.Port, f.Neighbours[0].In, f.Neighbours[0].Clock = 50000, TimedOut, off(time.Hour)
+		}, []Code{BlockedHere, PortTaken, ClockOff}, Trouble},
+		{"an old neighbour, which cannot say what it hears", bo(func(n *Neighbour) { n.HearsUs, n.Clock = NotKnown, nil }), nil, Good},
+		{"thirty neighbours", func(f *Facts) {
+			for range 29 {
+				f.Neighbours = append(f.Neighbours, f.Neighbours[0])
+			}
+		}, nil, Good},
 		{"a public network beside", func(f *Facts) {
 			f.Interfaces = append(f.Interfaces, Interface{Name: "wlan0", Silent: true, Default: true, Networks: tunnel.Networks})
 		}, []Code{PartPublic}, Hint},
@@ -133,13 +163,51 @@ func TestFix(t *testing.T) {
 			`sudo firewall-cmd --permanent --add-rich-rule='rule family="ipv4" source address="192.168.1.0/24" port port="5353" protocol="udp" accept'`, "sudo firewall-cmd --reload"},
 		IPTables: {"sudo iptables -I INPUT -s 192.168.1.0/24 -p tcp --dport 47470 -j ACCEPT", "sudo iptables -I INPUT -s 192.168.1.0/24 -p udp --dport 5353 -j ACCEPT"},
 		NFTables: {"sudo nft insert rule inet filter input ip saddr 192.168.1.0/24 tcp dport 47470 accept", "sudo nft insert rule inet filter input ip saddr 192.168.1.0/24 udp dport 5353 accept"},
-		Windows: {`netsh advfirewall firewall add rule name="Porchlight TCP" dir=in action=allow program="C:\p.exe" protocol=TCP localport=47470 remoteip=localsubnet profile=private`,
-			`netsh advfirewall firewall add rule name="Porchlight UDP" dir=in action=allow program="C:\p.exe" protocol=UDP localport=5353 remoteip=localsubnet profile=private`},
+		Windows: {`netsh advfirewall firewall delete rule name=all dir=in program="C:\p.exe"`,
+			`netsh advfirewall firewall add rule name="Porchlight TCP" dir=in action=allow program="C:\p.exe" protocol=TCP localport=47470 remoteip=localsubnet profile="private,domain"`,
+			`netsh advfirewall firewall add rule name="Porchlight UDP" dir=in action=allow program="C:\p.exe" protocol=UDP localport=5353 remoteip=localsubnet profile="private,domain"`},
 		MacOS: {`sudo /usr/libexec/ApplicationFirewall/socketfilterfw --add 'C:\p.exe'`, `sudo /usr/libexec/ApplicationFirewall/socketfilterfw --unblockapp 'C:\p.exe'`},
 	} {
 		x := facts(func(x *Facts) { x.Firewall, x.Program, x.Neighbours[0].In = f, `C:\p.exe`, TimedOut })
 		if found := Examine(x)[0]; found.Code != BlockedHere || !slices.Equal(found.Fix, want) {
 			t.Errorf("%s: %s\n%s", f, found.Code, strings.Join(found.Fix, "\n"))
+		}
+	}
+}
+
+// TestFixOpensTheSubnetOnly: each network this computer is on, in the words of the firewall for it, and nothing wider.
+func TestFixOpensTheSubnetOnly(t *testing.T) {
+	several := func(f *Facts) {
+		f.Interfaces = []Interface{
+			{Name: "eth0", Used: true, Zone: "home", Networks: []netip.Prefix{netip.MustParsePrefix("192.168.1.2/24"), netip.MustParsePrefix("fe80::1/64"), netip.MustParsePrefix("2001:db8::7/128")}},
+			{Name: "wg0", Networks: []netip.Prefix{netip.MustParsePrefix("10.9.0.2/8")}},
+		}
+		f.Neighbours[0].In = TimedOut
+	}
+	for _, tt := range []struct {
+		name   string
+		change func(*Facts)
+		want   []string // of the port of this device
+	}{
+		{"ufw", func(f *Facts) { f.Firewall = UFW }, []string{"sudo ufw allow from 192.168.1.0/24 to any port 47470 proto tcp", "sudo ufw allow from fe80::/64 to any port 47470 proto tcp"}},
+		{"firewalld, by zone", func(f *Facts) { f.Firewall = Firewalld }, []string{
+			`sudo firewall-cmd --permanent --zone=home --add-rich-rule='rule family="ipv4" source address="192.168.1.0/24" port port="47470" protocol="tcp" accept'`,
+			`sudo firewall-cmd --permanent --zone=home --add-rich-rule='rule family="ipv6" source address="fe80::/64" port port="47470" protocol="tcp" accept'`}},
+		{"nftables, a table for each", func(f *Facts) { f.Firewall, f.Chains = NFTables, []string{"ip filter in", "ip6 filter in"} }, []string{
+			"sudo nft insert rule ip filter in ip saddr 192.168.1.0/24 tcp dport 47470 accept", "sudo nft insert rule ip6 filter in ip6 saddr fe80::/64 tcp dport 47470 accept"}},
+		{"nftables, two that keep out", func(f *Facts) { f.Firewall, f.Chains = NFTables, []string{"inet a in", "ip b in"} }, []string{
+			"sudo nft insert rule inet a in ip saddr 192.168.1.0/24 tcp dport 47470 accept", "sudo nft insert rule ip b in ip saddr 192.168.1.0/24 tcp dport 47470 accept",
+			"sudo nft insert rule inet a in ip6 saddr fe80::/64 tcp dport 47470 accept"}},
+		{"iptables", func(f *Facts) { f.Firewall = IPTables }, []string{"sudo iptables -I INPUT -s 192.168.1.0/24 -p tcp --dport 47470 -j ACCEPT", "sudo ip6tables -I INPUT -s fe80::/64 -p tcp --dport 47470 -j ACCEPT"}},
+	} {
+		var got []string
+		for _, line := range Examine(facts(func(f *Facts) { several(f); tt.change(f) }))[0].Fix {
+			if strings.Contains(line, "47470") {
+				got = append(got, line)
+			}
+		}
+		if d := cmp.Diff(tt.want, got); d != "" {
+			t.Errorf("%s: %s", tt.name, d)
 		}
 	}
 }

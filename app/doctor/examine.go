@@ -24,6 +24,7 @@ func Examine(f Facts) []Finding {
 	if f.Network != discovery.Public && !f.Waits {
 		if !f.Loopback {
 			e.addresses()
+			e.privacy()
 			e.port()
 		}
 		e.inbound()
@@ -71,7 +72,14 @@ func (e *examination) network() {
 		e.say(Good, NetworkGood)
 	}
 	for _, name := range f.SystemPublic {
-		e.say(Hint, SystemPublic, "Interface", name).Fix = []string{
+		if !slices.ContainsFunc(f.Interfaces, func(i Interface) bool { return i.Used && i.Name == name }) {
+			continue // a virtual adapter: Windows calls all of those public
+		}
+		level := Trouble
+		if slices.ContainsFunc(f.Neighbours, func(n Neighbour) bool { return n.In == Works }) {
+			level = Hint
+		}
+		e.say(level, SystemPublic, "Interface", name).Fix = []string{
 			fmt.Sprintf(`powershell -Command "Set-NetConnectionProfile -InterfaceAlias '%s' -NetworkCategory Private"`, strings.ReplaceAll(name, "'", "''"))}
 	}
 }
@@ -105,16 +113,27 @@ func (e *examination) addresses() {
 		case i.Used && i.TakenBy != "":
 			taken = true
 			e.say(Trouble, VPNTakes, "Interface", i.TakenBy, "Network", i.Networks[0].Masked().String())
-		case !i.Used && !i.Silent && i.Default && !taken:
-			level := Hint
-			if !e.somebody() {
-				level = Trouble
-			}
-			e.say(level, VPNWay, "Interface", i.Name)
+		case !i.Used && !i.Silent && i.Default && !taken && !e.somebody(): // whom it keeps nobody away from is nobody's trouble
+			e.say(Hint, VPNWay, "Interface", i.Name)
 		}
 	}
 	if !taken {
 		e.say(Good, AddressGood, "Addresses", strings.Join(used[:min(len(used), 4)], ", "))
+	}
+}
+
+// privacy tells whether macOS keeps this program from the local network: it may be called and may not call. Since macOS 15 people
+// are asked once for each program (Apple, Technote TN3179), and what it sends ends at once as if there were no way.
+func (e *examination) privacy() {
+	f := e.facts
+	if f.System != "darwin" || slices.ContainsFunc(f.Neighbours, func(n Neighbour) bool { return n.Near && n.Out == Works }) {
+		return
+	}
+	if slices.ContainsFunc(f.Neighbours, func(n Neighbour) bool { return n.Near && n.Out == Rejected }) ||
+		slices.ContainsFunc(f.Health, func(h discovery.Health) bool {
+			return h.Service == "mdns" && strings.Contains(h.Trouble, "no route to host")
+		}) {
+		e.say(Trouble, MacPrivacy)
 	}
 }
 
@@ -123,9 +142,9 @@ func (e *examination) alone() bool {
 	return slices.ContainsFunc(e.found, func(f Finding) bool { return f.Code == AddressNone || f.Code == AddressVirtual })
 }
 
-// somebody reports whether any neighbour is there.
+// somebody reports whether any neighbour of the same network is there.
 func (e *examination) somebody() bool {
-	return slices.ContainsFunc(e.facts.Neighbours, func(n Neighbour) bool { return n.Online })
+	return slices.ContainsFunc(e.facts.Neighbours, func(n Neighbour) bool { return n.Online && n.Near })
 }
 
 func (e *examination) port() {
@@ -250,6 +269,9 @@ func (e *examination) multicast() {
 	}
 	f := e.facts
 	fix := f.open()
+	if slices.ContainsFunc(e.found, func(x Finding) bool { return len(x.Fix) > 0 && slices.Equal(x.Fix, fix) }) {
+		fix = nil // they were shown
+	}
 	if len(lost) > 0 {
 		x := e.say(Trouble, MulticastLost, "Name", some(lost))
 		if len(well) == 0 {

@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -36,8 +35,10 @@ func (f Facts) open() (out []string) {
 	doors := []door{{port, "tcp"}, {mdnsPort, "udp"}}
 	switch f.Firewall {
 	case Windows:
+		// Whoever said no when Windows asked has a rule that keeps the program out, and such a rule wins.
+		out = append(out, fmt.Sprintf(`netsh advfirewall firewall delete rule name=all dir=in program="%s"`, program))
 		for _, d := range doors {
-			out = append(out, fmt.Sprintf(`netsh advfirewall firewall add rule name="Porchlight %s" dir=in action=allow program="%s" protocol=%s localport=%d remoteip=localsubnet profile=private`,
+			out = append(out, fmt.Sprintf(`netsh advfirewall firewall add rule name="Porchlight %s" dir=in action=allow program="%s" protocol=%s localport=%d remoteip=localsubnet profile="private,domain"`,
 				strings.ToUpper(d.proto), program, strings.ToUpper(d.proto), d.port))
 		}
 		return out
@@ -49,7 +50,7 @@ func (f Facts) open() (out []string) {
 	}
 	for _, n := range f.networks() {
 		for _, d := range doors {
-			out = append(out, f.rule(n, d.port, d.proto))
+			out = append(out, f.rules(n, d.port, d.proto)...)
 		}
 	}
 	if f.Firewall == Firewalld && len(out) > 0 {
@@ -58,32 +59,51 @@ func (f Facts) open() (out []string) {
 	return out
 }
 
-// rule is the command of a firewall of Linux for one network and one port.
-func (f Facts) rule(n netip.Prefix, port int, proto string) string {
-	family, ip, iptables := "ipv4", "ip", "iptables"
+// subnet is one network of this computer.
+type subnet struct {
+	netip.Prefix
+	zone string // of firewalld
+}
+
+// rules are the commands of a firewall of Linux for one network and one port.
+func (f Facts) rules(n subnet, port int, proto string) (out []string) {
+	family, ip, tool := "ipv4", "ip", "iptables"
 	if n.Addr().Is6() {
-		family, ip, iptables = "ipv6", "ip6", "ip6tables"
+		family, ip, tool = "ipv6", "ip6", "ip6tables"
 	}
 	switch f.Firewall {
 	case UFW:
-		return fmt.Sprintf("sudo ufw allow from %s to any port %d proto %s", n, port, proto)
+		return []string{fmt.Sprintf("sudo ufw allow from %s to any port %d proto %s", n, port, proto)}
 	case Firewalld:
-		return fmt.Sprintf(`sudo firewall-cmd --permanent --add-rich-rule='rule family="%s" source address="%s" port port="%d" protocol="%s" accept'`, family, n, port, proto)
+		zone := ""
+		if n.zone != "" {
+			zone = " --zone=" + n.zone
+		}
+		return []string{fmt.Sprintf(`sudo firewall-cmd --permanent%s --add-rich-rule='rule family="%s" source address="%s" port port="%d" protocol="%s" accept'`, zone, family, n, port, proto)}
 	case NFTables:
-		return fmt.Sprintf("sudo nft insert rule %s %s saddr %s %s dport %d accept", cmp.Or(f.Chain, "inet filter input"), ip, n, proto, port)
+		chains := f.Chains
+		if len(chains) == 0 {
+			chains = []string{"inet filter input"}
+		}
+		for _, chain := range chains {
+			if table, _, _ := strings.Cut(chain, " "); table == "inet" || table == ip {
+				out = append(out, fmt.Sprintf("sudo nft insert rule %s %s saddr %s %s dport %d accept", chain, ip, n, proto, port))
+			}
+		}
+		return out
 	}
-	return fmt.Sprintf("sudo %s -I INPUT -s %s -p %s --dport %d -j ACCEPT", iptables, n, proto, port)
+	return []string{fmt.Sprintf("sudo %s -I INPUT -s %s -p %s --dport %d -j ACCEPT", tool, n, proto, port)}
 }
 
 // quoted makes a path one word of a shell.
 func quoted(path string) string { return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'" }
 
-// networks are the ones neighbours are on, each once, masked.
-func (f Facts) networks() (out []netip.Prefix) {
+// networks are the ones neighbours are on, each once, masked. One of a single address has nobody else on it: DHCPv6 hands out such.
+func (f Facts) networks() (out []subnet) {
 	for _, i := range f.Interfaces {
 		for _, p := range i.Networks {
-			if p = p.Masked(); i.Used && !slices.Contains(out, p) {
-				out = append(out, p)
+			if n := (subnet{p.Masked(), i.Zone}); i.Used && !p.IsSingleIP() && !slices.Contains(out, n) {
+				out = append(out, n)
 			}
 		}
 	}

@@ -1,4 +1,4 @@
-// Package engine is Porchlight at work: the roster, the shares, the pulls and the network, put together.
+// Package engine assembles one device's services and runs them: the roster, the shares, the pulls, the mesh and the network they are on.
 //
 // It is what window, command line and service are clients of. Every exported method may be called from any goroutine.
 // Nothing runs before Run; what does not work here is told in Self.Health, and the rest goes on.
@@ -18,7 +18,10 @@ import (
 
 	"porchlight/app/config"
 	"porchlight/app/membership"
+	"porchlight/app/mesh"
+	"porchlight/app/sight"
 	"porchlight/app/store"
+	"porchlight/app/whereabouts"
 	"porchlight/discovery"
 	"porchlight/discovery/identity"
 	"porchlight/discovery/presence"
@@ -46,9 +49,6 @@ type Config struct {
 	Log      *slog.Logger
 }
 
-// errSelf says that an address turned out to be this computer's own.
-var errSelf = errors.New("that is this computer itself")
-
 // cachedPieces bounds the piece values held in memory: a terabyte's worth.
 const cachedPieces = 1 << 20
 
@@ -64,14 +64,14 @@ type Engine struct {
 	watcher   *watch.Watcher
 	pulls     *download.Manager
 	changes   changes
-	ups       ups
-	blocks    blocks
-	verified  verified
+	there     mesh.Attendance
 	private   *membership.Membership
 	members   memberships // is private
-	learned   *learned
-	sight     visibility
-	relook    chan struct{} // look where this computer is
+	announced announcer   // likewise
+	learned   *mesh.Learned
+	where     *whereabouts.Whereabouts
+	windows   windows
+	sight     *sight.Sight
 	up, down  *pace.Limit   // of the bytes of files
 	limit     chan struct{} // one token: look at the limits again
 	since     time.Time
@@ -83,10 +83,9 @@ type Engine struct {
 	ident    *identity.Identity
 	install  string // tells copies of one identity apart
 	settings config.Settings
-	net      *network // nil while this device is on no network
-	renet    chan struct{}
-	at       places
-	windows  map[chan struct{}]bool // those that attend
+	net      *network      // nil while this device is on no network
+	renet    chan struct{} // closed when net may be wrong
+	turn     int           // counts the changes that need another start of the network
 	health   map[string]string
 }
 
@@ -95,9 +94,9 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	e := &Engine{cfg: cfg, log: cfg.Log, health: map[string]string{}, renet: make(chan struct{}), relook: make(chan struct{}, 1),
-		since: time.Now(), windows: map[chan struct{}]bool{}, up: pace.New(), down: pace.New(), limit: make(chan struct{}, 1)}
-	e.at.assumed = map[string]discovery.Network{}
+	e := &Engine{cfg: cfg, log: cfg.Log, health: map[string]string{}, renet: make(chan struct{}),
+		since: time.Now(), up: pace.New(), down: pace.New(), limit: make(chan struct{}, 1)}
+	e.where = whereabouts.New(whereabouts.Config{Owner: owner{e}, First: cfg.Network, AskFirst: cfg.AskFirst, Loopback: cfg.Loopback, OnChange: e.placeChanged, Log: e.log})
 	e.changes.init()
 	if err := e.open(ctx); err != nil {
 		return nil, errors.Join(err, e.Close())
@@ -113,10 +112,8 @@ func (e *Engine) open(ctx context.Context) error {
 	if e.ident.Restored() {
 		e.setHealth("key", "the key of this computer was damaged or gone, and came back from its copy")
 	}
-	if e.install, err = installOf(e.ident, e.cfg.Home); err != nil {
-		return err
-	}
-	e.learned = newLearned(e.ident.ID(), e.install)
+	e.install = instance()
+	e.learned = mesh.NewLearned(e.ident.ID(), e.install)
 	if err := e.loadSettings(ctx); err != nil {
 		return err
 	}
@@ -135,13 +132,12 @@ func (e *Engine) open(ctx context.Context) error {
 	}
 	e.pulls.Hold(e.settings.QueueHeld)
 	e.setLimits(time.Now())
-	if err := errors.Join(e.blocks.load(e.db.Blocks()), e.verified.load(e.db.Verified())); err != nil {
-		return err
-	}
 	if err := e.roster.Load(); err != nil {
 		return err
 	}
-	e.openGroups()
+	if err := e.openGroups(); err != nil {
+		return err
+	}
 	return e.catalogue.Load()
 }
 
@@ -181,7 +177,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	part("watch", e.watcher.Run)
 	part("pull", e.pulls.Run)
 	part("limits", e.keepLimits)
-	part("places", e.watchPlaces)
+	part("places", e.where.Run)
 	part("groups", e.private.Run)
 	part("network", e.runNetworks)
 	wg.Wait()
@@ -201,6 +197,20 @@ func (e *Engine) Close() error {
 	return errors.Join(errs...)
 }
 
+// current are the settings as they are.
+func (e *Engine) current() config.Settings {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.settings
+}
+
+// network is the network this device is on; nil if it is on none.
+func (e *Engine) network() *network {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.net
+}
+
 // setHealth notes what does not work; an empty trouble takes it back.
 func (e *Engine) setHealth(service, trouble string) {
 	e.mu.Lock()
@@ -217,15 +227,16 @@ func (e *Engine) setHealth(service, trouble string) {
 
 // Self describes this device.
 func (e *Engine) Self(context.Context) (discovery.Self, error) {
+	var s discovery.Self
+	e.where.Describe(&s)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	s := discovery.Self{ID: e.ident.ID(), Name: e.settings.Name, Workgroup: e.settings.Workgroup, Open: !e.settings.Private,
-		Version: e.cfg.Version, Home: e.cfg.Home, Downloads: e.settings.Downloads, FirstRun: !e.settings.FirstRunDone,
-		Since: e.since.UTC(), Goroutines: runtime.NumGoroutine(), Heap: heap()}
+	s.ID, s.Name, s.Workgroup, s.Open = e.ident.ID(), e.settings.Name, e.settings.Workgroup, !e.settings.Private
+	s.Version, s.Home, s.Downloads, s.FirstRun = e.cfg.Version, e.cfg.Home, e.settings.Downloads, !e.settings.FirstRunDone
+	s.Since, s.Goroutines, s.Heap = e.since.UTC(), runtime.NumGoroutine(), heap()
 	if e.net != nil {
 		s.Port, s.Addresses = e.net.port, e.net.addresses()
 	}
-	e.whereabouts(&s)
 	for service, trouble := range e.health {
 		s.Health = append(s.Health, discovery.Health{Service: service, Trouble: trouble})
 	}
@@ -250,10 +261,7 @@ func (e *Engine) change(ctx context.Context, f func(*config.Settings)) error {
 	if err := e.changeQuietly(ctx, f); err != nil {
 		return err
 	}
-	e.mu.Lock()
-	n := e.net
-	e.mu.Unlock()
-	if n != nil {
+	if n := e.network(); n != nil {
 		n.renamed()
 	}
 	return nil
@@ -285,14 +293,6 @@ func (e *Engine) SetWorkgroup(ctx context.Context, name string) error {
 	return e.change(ctx, func(s *config.Settings) { s.Workgroup = name })
 }
 
-// againNetwork has runNetworks decide anew.
-func (e *Engine) againNetwork() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	close(e.renet)
-	e.renet = make(chan struct{})
-}
-
 // SetDownloads says where pulls go; dir is absolute.
 func (e *Engine) SetDownloads(ctx context.Context, dir string) error {
 	if !filepath.IsAbs(dir) {
@@ -302,23 +302,7 @@ func (e *Engine) SetDownloads(ctx context.Context, dir string) error {
 }
 
 // FinishFirstRun notes that somebody has gone through the first steps.
-func (e *Engine) FinishFirstRun(ctx context.Context) error {
-	e.mu.Lock()
-	names := placesOf(e.at.spots, nil)
-	e.mu.Unlock()
-	if err := e.change(ctx, func(s *config.Settings) {
-		s.FirstRunDone = true
-		if s.Networks == nil { // what the steps showed is the answer
-			for _, name := range names {
-				s.Know(name, s.Network, time.Now().UTC().Truncate(time.Second))
-			}
-		}
-	}); err != nil {
-		return err
-	}
-	e.recount()
-	return nil
-}
+func (e *Engine) FinishFirstRun(ctx context.Context) error { return e.where.FinishFirstRun(ctx) }
 
 // Wait returns the newest version of everything that people see, once it is greater than since.
 func (e *Engine) Wait(ctx context.Context, since uint64) (uint64, error) {

@@ -21,13 +21,11 @@ type face struct{ label, tags, slot string }
 // newFace makes another label, and the tags for it.
 func (n *network) newFace() face {
 	f := face{label: mdns.NewLabel(), slot: n.e.invitationSlot()}
-	if c := n.e.sight.circle; c != nil {
-		var err error
-		if f.tags, err = c.Announce(f.label); err != nil {
-			n.e.log.Warn("workgroups not announced", "err", err)
-		}
+	var err error
+	if f.tags, err = n.e.announced.Announce(f.label); err != nil {
+		n.e.log.Warn("workgroups not announced", "err", err)
 	}
-	if f.tags == "" && !n.e.isOpen() {
+	if f.tags == "" && !n.e.sight.Open() {
 		f.tags = someTags()
 	}
 	return f
@@ -49,7 +47,7 @@ func (n *network) record() mdns.Record {
 	n.e.mu.Lock()
 	defer n.e.mu.Unlock()
 	if s := n.e.settings; !s.Private {
-		r.Name, r.Workgroup, r.IDPrefix = s.Name, s.Workgroup, mdns.IDPrefix(n.mesh.self)
+		r.Name, r.Workgroup, r.IDPrefix = s.Name, s.Workgroup, mdns.IDPrefix(n.self)
 	}
 	return r
 }

@@ -2,26 +2,41 @@ package engine
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"net/netip"
 
 	"porchlight/app/membership"
+	"porchlight/app/sight"
 	"porchlight/discovery"
-	"porchlight/discovery/ledger"
-	"porchlight/discovery/presence"
-	"porchlight/transfer"
-	"porchlight/transfer/client"
-	"porchlight/transfer/link"
+	"porchlight/discovery/pairing"
 )
 
+// announcer is what is announced of the private workgroups of this device. *membership.Membership is one.
+type announcer interface {
+	// Announce returns the tags for a label; empty if this device is in no workgroup.
+	Announce(label string) (string, error)
+	// Slot is of the invitation that is open here.
+	Slot() (slot int, open bool)
+}
+
 // openGroups takes the private workgroups into use. What cannot be read of them is told in Self.Health.
-func (e *Engine) openGroups() {
+func (e *Engine) openGroups() error {
 	m := membership.New(membership.Config{Self: e.ident, Store: e.db.Workgroups(), Network: meetings{e}, Name: e.ownName, Addresses: e.ownAddresses,
-		OnChange: e.changes.bump, Announce: e.announceChanged, Refresh: e.askNetwork, Verified: e.proven, Doubted: e.doubted, Called: e.nameOf, Blocked: e.blocks.has, Log: e.log})
+		OnChange: e.changes.bump, Announce: e.announceChanged, Refresh: e.askNetwork, Verified: e.proven, Doubted: e.doubted, Called: e.nameOf,
+		Blocked: func(id discovery.DeviceID) bool { return e.sight.Blocked(id) }, Log: e.log})
 	e.private, e.Surface = m, m.Surface()
-	e.members = m
-	e.sight = visibility{circle: m, guest: m.Guest, slot: m.Slot}
+	e.members, e.announced = m, m
+	if err := e.look(m); err != nil {
+		return err
+	}
 	e.groupsHealth(m.Load())
+	return nil
+}
+
+// look has this device see others by what its private workgroups say.
+func (e *Engine) look(c sight.Circle) (err error) {
+	e.sight, err = sight.New(sight.Config{Self: owner{e}, Circle: c, Roster: e.roster, Blocks: e.db.Blocks(), Verified: e.db.Verified()})
+	return err
 }
 
 func (e *Engine) groupsHealth(err error) {
@@ -32,15 +47,11 @@ func (e *Engine) groupsHealth(err error) {
 }
 
 func (e *Engine) ownName() string {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.settings.Name
+	return e.current().Name
 }
 
 func (e *Engine) ownAddresses() []netip.AddrPort {
-	e.mu.Lock()
-	n := e.net
-	e.mu.Unlock()
+	n := e.network()
 	if n == nil {
 		return nil
 	}
@@ -48,8 +59,8 @@ func (e *Engine) ownAddresses() []netip.AddrPort {
 }
 
 func (e *Engine) askNetwork() {
-	if m, err := e.mesh(); err == nil {
-		m.refresh()
+	if n := e.network(); n != nil {
+		n.mdns.Refresh()
 	}
 }
 
@@ -57,19 +68,7 @@ func (e *Engine) nameOf(id discovery.DeviceID) string {
 	if p, err := e.roster.Get(id); err == nil && p.Name != "" {
 		return p.Name
 	}
-	return e.memberName(id)
-}
-
-// proven notes that people made sure whose key it is.
-func (e *Engine) proven(id discovery.DeviceID, via ledger.Via) {
-	switch via {
-	case ledger.ViaCode:
-		e.verify(id, "code")
-	case ledger.ViaQR:
-		e.verify(id, "qr")
-	case ledger.ViaPictures:
-		e.verify(id, "pictures")
-	}
+	return e.sight.Called(id)
 }
 
 // meetings is the network as private workgroups need it (membership.Network).
@@ -81,54 +80,21 @@ func (x meetings) Meet(ctx context.Context, id discovery.DeviceID, at netip.Addr
 	if err != nil {
 		return nil, membership.Session{}, err
 	}
-	var want *discovery.DeviceID
-	var addrs []netip.AddrPort
-	if at.IsValid() {
-		addrs = append(addrs, at)
-	}
-	if !id.IsZero() {
-		want, addrs = &id, append(addrs, m.roster.Dialable(id)...)
-	}
-	errs := []error{transfer.ErrAway}
-	for _, a := range addrs {
-		g, err := m.dialer.Dial(ctx, want, a)
-		if err == nil {
-			return client.Meet(context.WithoutCancel(ctx), g), membership.SessionOf(g.Conn.Session), nil
-		}
-		errs = append(errs, err)
-	}
-	if n := m.get(id); n != nil { // it cannot be dialled, and lends connections
-		c, err := n.peer.Connect(ctx)
-		if err == nil {
-			return client.Meet(context.WithoutCancel(ctx), link.Greeting{Conn: c}), membership.SessionOf(c.Session), nil
-		}
-		errs = append(errs, err)
-	}
-	return nil, membership.Session{}, errors.Join(errs...)
+	return m.Meet(ctx, id, at)
 }
 
 // Renew makes the connections to a device anew.
 func (x meetings) Renew(id discovery.DeviceID) {
 	if m, err := x.e.mesh(); err == nil {
-		if n := m.get(id); n != nil {
-			n.drop()
-		}
+		m.Renew(id)
 	}
 }
 
 // Keep makes a neighbour of a device that was met at an address.
 func (x meetings) Keep(id discovery.DeviceID, at netip.AddrPort) {
-	m, err := x.e.mesh()
-	if err != nil {
-		return
+	if m, err := x.e.mesh(); err == nil {
+		m.Keep(id, at)
 	}
-	m.spawn(func(ctx context.Context) {
-		ctx, cancel := context.WithTimeout(ctx, probeTime)
-		defer cancel()
-		if _, err := m.probe(ctx, presence.Target{ID: id, Addresses: []netip.AddrPort{at}}, false); err != nil {
-			m.log.Debug("not kept", "peer", id.Short(), "err", err)
-		}
-	})
 }
 
 // Cut ends what devices are doing here.
@@ -157,7 +123,29 @@ func (x meetings) Around() (out []membership.Spot) {
 	return append(out, later...)
 }
 
-// answered takes what a device answered to a hello of this one.
-func (n *neighbour) answered(g link.Greeting) {
-	n.m.e.private.Greeted(membership.SessionOf(g.Conn.Session), g.Answer.Proven(), g.Answer.Notices(), n.client)
+// inviters returns where those may be who announce an invitation of this slot: an address of each, then others of them. Whoever
+// needs it asks the network first.
+func (e *Engine) inviters(slot int) (out []netip.AddrPort) {
+	all := e.roster.Inviters(slotText(slot), pairing.MaxInviters)
+	for i := 0; ; i++ {
+		more := false
+		for _, t := range all {
+			if i < len(t.Addresses) {
+				out, more = append(out, t.Addresses[i]), true
+			}
+		}
+		if !more {
+			return out
+		}
+	}
 }
+
+// invitationSlot is what is announced of the invitation that is open here; empty if none is.
+func (e *Engine) invitationSlot() string {
+	if slot, open := e.announced.Slot(); open {
+		return slotText(slot)
+	}
+	return ""
+}
+
+func slotText(slot int) string { return fmt.Sprintf("%02d", slot) }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"porchlight/discovery"
+	machine "porchlight/discovery/calm"
 	"porchlight/discovery/ledger"
 	"porchlight/discovery/workgroup"
 	"porchlight/share"
@@ -114,7 +115,7 @@ func (w *world) lends(name string, id workgroup.ID) share.Offer {
 
 // reads reports whether w may look into a folder of another. Connections that were just cut are made anew.
 func (w *world) reads(other *world, o share.Offer) (err error) {
-	ctx, cancel := context.WithTimeout(w.t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(w.t.Context(), machine.Most(5*time.Second))
 	defer cancel()
 	for {
 		err = w.List(ctx, other.id, o.ID, "", share.ByName, func([]share.Entry) error { return nil })
@@ -146,7 +147,7 @@ func TestJoinByCodeAndSeeWhatIsForTheWorkgroup(t *testing.T) {
 	if _, err := b.Invite(t.Context(), id, discovery.Invite{}); !errors.Is(err, workgroup.ErrNotAdmin) {
 		t.Errorf("a member invites: %v", err)
 	}
-	if !a.verified.has(b.id) || !b.verified.has(a.id) || a.verified.has(c.id) {
+	if !a.sight.Verified(b.id) || !b.sight.Verified(a.id) || a.sight.Verified(c.id) {
 		t.Error("a code verifies both, and nobody else")
 	}
 }
@@ -154,6 +155,7 @@ func TestJoinByCodeAndSeeWhatIsForTheWorkgroup(t *testing.T) {
 // within waits for a condition, and says how long it took since something began.
 func within(t *testing.T, began time.Time, most time.Duration, what string, ok func() bool) {
 	t.Helper()
+	most = machine.Most(most)
 	for ; !ok(); time.Sleep(time.Millisecond) {
 		if time.Since(began) > most {
 			t.Fatalf("after %v not yet so that %s", most, what)
@@ -187,7 +189,7 @@ func TestRemovedIsCutAndTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.until("it pulls", func() bool { return b.job(pull).Bytes > 0 })
-	if !a.verified.has(b.id) || !a.verified.has(c.id) {
+	if !a.sight.Verified(b.id) || !a.sight.Verified(c.id) {
 		t.Error("who came in by a code is not verified")
 	}
 	began := time.Now()
@@ -221,8 +223,8 @@ func TestRemovedIsCutAndTold(t *testing.T) {
 	if err := c.reads(a, o); err != nil {
 		t.Errorf("who stayed: %v", err)
 	}
-	if a.verified.has(b.id) || !a.verified.has(c.id) {
-		t.Errorf("verified afterwards: the removed device %v, who stayed %v", a.verified.has(b.id), a.verified.has(c.id))
+	if a.sight.Verified(b.id) || !a.sight.Verified(c.id) {
+		t.Errorf("verified afterwards: the removed device %v, who stayed %v", a.sight.Verified(b.id), a.sight.Verified(c.id))
 	}
 }
 

@@ -52,7 +52,7 @@ func TestForgedHints(t *testing.T) {
 	at, came := doorbell(t)
 	from := netip.MustParseAddr("127.0.0.9")
 	say := func(addr netip.AddrPort, i int) {
-		m.sighted(discovery.Sighting{IDPrefix: mdns.IDPrefix(away), Instance: fmt.Sprintf("%016d", i), Name: "away", Workgroup: "WORKGROUP",
+		m.Sighted(discovery.Sighting{IDPrefix: mdns.IDPrefix(away), Instance: fmt.Sprintf("%016d", i), Name: "away", Workgroup: "WORKGROUP",
 			Addresses: []netip.AddrPort{addr}, Source: discovery.FromMDNS, From: from, At: time.Now()})
 	}
 	for i := range 500 {
@@ -70,29 +70,8 @@ func TestForgedHints(t *testing.T) {
 	if p, err := a.roster.Get(away); err != nil || p.State == discovery.Online {
 		t.Errorf("%+v, %v", p, err)
 	}
-	m.retryAll() // the user asks
+	m.RetryAll() // the user asks
 	a.until("it is tried again", func() bool { say(at, 1); return came.Load() == 2 })
-}
-
-// TestHintsHaveAPace: what anybody can send makes a neighbour try a few times at once, and then seldom.
-func TestHintsHaveAPace(t *testing.T) {
-	n := newNeighbour(&mesh{}, discovery.DeviceID{1})
-	tries := 0
-	for range 1000 {
-		n.hinted()
-		select {
-		case <-n.kick:
-			tries++
-		default:
-		}
-	}
-	if tries != hintsBurst {
-		t.Errorf("%d tries", tries)
-	}
-	n.try() // the device itself
-	if len(n.kick) != 1 {
-		t.Error("its own connection does not make it try")
-	}
 }
 
 // TestForgedTags: whoever copies the label and the tags of a member makes this device dial once where the copy says, and learns nothing there: no name, no
@@ -111,11 +90,11 @@ func TestForgedTags(t *testing.T) {
 		t.Fatal(err)
 	}
 	const label = "abcdefghijklmnop"
-	tags, err := bo.sight.circle.Announce(label)
+	tags, err := bo.announced.Announce(label)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ids, err := anna.sight.circle.Recognise(label, tags); err != nil || len(ids) != 1 {
+	if ids, err := anna.announced.(shelf).Recognise(label, tags); err != nil || len(ids) != 1 {
 		t.Fatalf("the tags are not those of a member: %v, %v", ids, err)
 	}
 	var asked atomic.Int64
@@ -123,7 +102,7 @@ func TestForgedTags(t *testing.T) {
 	at, came := doorbell(t)
 	for range 200 {
 		for _, addr := range []netip.AddrPort{at, other.addr} {
-			m.sighted(discovery.Sighting{Instance: label, Tags: tags, Addresses: []netip.AddrPort{addr}, Source: discovery.FromMDNS, From: netip.MustParseAddr("127.0.0.9"), At: time.Now()})
+			m.Sighted(discovery.Sighting{Instance: label, Tags: tags, Addresses: []netip.AddrPort{addr}, Source: discovery.FromMDNS, From: netip.MustParseAddr("127.0.0.9"), At: time.Now()})
 		}
 		time.Sleep(4 * time.Millisecond) // the pace of the lies, which the bar is about
 	}

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"porchlight/app/mesh"
 	"porchlight/discovery"
 	"porchlight/discovery/canon"
 	"porchlight/discovery/identity"
@@ -114,6 +115,7 @@ func TestFloodOfEvents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	began := time.Now()
 	meet(a, b)
 	var was int64
 	var since time.Time
@@ -128,8 +130,8 @@ func TestFloodOfEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("%d changes of %d that were sent", after-before, was)
-	if n := after - before; n > 1000 {
-		t.Errorf("%d changes", n)
+	if n, most := float64(after-before), wire.EventsBurst+wire.EventsPerSecond*time.Since(began).Seconds(); n > most {
+		t.Errorf("%v changes, at most %.0f", n, most)
 	}
 	if n := m.hellos.Load(); n > 30 {
 		t.Errorf("%d connections to one neighbour", n)
@@ -146,10 +148,10 @@ func TestLentAndDropped(t *testing.T) {
 	if err := a.AddPeer(t.Context(), m.addr.String()); err != nil {
 		t.Fatal(err)
 	}
-	const count = lendsBurst + 5
+	const burst, rate, count = 8, 2 + 1, 13 // connections lent at once, then lent and dialled in a second (package mesh)
 	a.until("it lends on, less often", func() bool { return m.hellos.Load() >= count })
 	took := time.Since(began)
-	most := lendsBurst + 3 + (lendsPerSecond+triesPerSecond)*took.Seconds() // beside those lent one is for the stream, and one to know it
+	most := burst + 3 + rate*took.Seconds() // beside those lent one is for the stream, and one to know it
 	t.Logf("%d connections in %v, at most %.1f", count, took, most)
 	if count > most {
 		t.Errorf("%d connections in %v", count, took)
@@ -158,25 +160,26 @@ func TestLentAndDropped(t *testing.T) {
 
 // TestManyKnownDevices: more devices than the mesh holds are known and away; a new one is met all the same.
 func TestManyKnownDevices(t *testing.T) {
+	const most = 64 // neighbours (package mesh)
 	old := func(i int) discovery.DeviceID { return discovery.DeviceID{0: 9, 1: byte(i)} }
 	a, b := start(t, "anna", ""), start(t, "bert", "")
 	m, err := a.mesh()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range 2 * maxMesh {
+	for i := range 2 * most {
 		id := old(i)
 		a.roster.Prove(presence.Proof{ID: id, Name: fmt.Sprint("old ", i), Workgroup: "WORKGROUP"})
-		m.start(id)
+		m.Start(id)
 	}
-	if n := len(m.all()); n > maxMesh {
+	if n := len(m.All()); n > most {
 		t.Fatalf("%d neighbours", n)
 	}
 	a.until("they were tried, and are not there", func() bool {
-		return !slices.ContainsFunc(m.all(), func(n *neighbour) bool { return n.id == old(int(n.id[1])) && !n.lost.Load() })
+		return !slices.ContainsFunc(m.All(), func(n *mesh.Neighbour) bool { return n.ID == old(int(n.ID[1])) && !n.Lost() })
 	})
 	meet(a, b)
-	if n := len(m.all()); n > maxMesh {
+	if n := len(m.All()); n > most {
 		t.Errorf("%d neighbours", n)
 	}
 }

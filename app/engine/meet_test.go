@@ -32,7 +32,7 @@ func TestPicturesVerifyAndLetIn(t *testing.T) {
 		a.until("both said so", func() bool { return a.comparison(y.ID).State == discovery.CompareSame })
 	}
 	look(pairing.ToVerify)
-	b.until("both are verified", func() bool { return a.verified.has(b.id) && b.verified.has(a.id) })
+	b.until("both are verified", func() bool { return a.sight.Verified(b.id) && b.sight.Verified(a.id) })
 	id := a.found("Home")
 	inv, err := a.Invite(t.Context(), id, discovery.Invite{})
 	if err != nil {

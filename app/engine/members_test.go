@@ -15,6 +15,7 @@ import (
 
 	"porchlight/app/config"
 	"porchlight/discovery"
+	machine "porchlight/discovery/calm"
 	"porchlight/discovery/workgroup"
 	"porchlight/share"
 	"porchlight/share/access"
@@ -152,7 +153,11 @@ func TestSharedWithOnePerson(t *testing.T) {
 // median of many, one kind and the other in turn.
 func (w *world) sameTime(other *world, id share.ID) {
 	w.t.Helper()
-	const rounds, most = 20_000, 2 * time.Microsecond // less than a hundredth of a round trip of the quickest network
+	const rounds = 20_000
+	most := 2 * time.Microsecond // less than a hundredth of a round trip of the quickest network
+	if !machine.Is() {
+		most *= 10
+	}
 	took := map[share.ID][]time.Duration{}
 	for i := range 2 * rounds {
 		ask := id
@@ -346,7 +351,7 @@ func TestHelpAmongMembers(t *testing.T) {
 		}
 		r.Header.Set(wire.HeaderTicket, ticket.Header())
 		r.Header.Set("Range", "bytes=0-1048575")
-		res, err := n.peer.Client(link.Quick).Do(r)
+		res, err := n.Peer.Client(link.Quick).Do(r)
 		if err != nil {
 			t.Fatal(what, err)
 		}
@@ -393,7 +398,7 @@ func TestTheRightEndsWithTheTicket(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return n.client.Swarm(t.Context(), w.id, o.ID, e, make([]byte, size>>20/8), false)
+		return n.Client.Swarm(t.Context(), w.id, o.ID, e, make([]byte, size>>20/8), false)
 	}
 	bert, carl, dora := receivers[0], receivers[1], receivers[2]
 	for _, w := range receivers {

@@ -10,8 +10,9 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
-
+	"porchlight/app/checkup"
+	"porchlight/app/config"
+	"porchlight/app/mesh"
 	"porchlight/discovery"
 	"porchlight/discovery/mdns"
 	"porchlight/transfer/link"
@@ -22,10 +23,12 @@ import (
 // network is this device on a network: what listens, what announces, and the mesh.
 type network struct {
 	e        *Engine
+	self     discovery.DeviceID
 	port     int
 	listener *link.Listener
 	server   *server.Server
-	mesh     *mesh
+	mesh     *mesh.Mesh
+	checkup  *checkup.Neighbourhood
 	mdns     *mdns.Service
 
 	saying sync.Mutex // one change of what is announced after another
@@ -76,9 +79,55 @@ func (e *Engine) runNetworks(ctx context.Context) error {
 // channel that is closed when either may have changed.
 func (e *Engine) trusted() (bool, int, <-chan struct{}) {
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.trustedPlace() && (e.settings.FirstRunDone || !e.cfg.AskFirst), e.at.turn, e.renet
+	turn, again := e.turn, e.renet
+	e.mu.Unlock()
+	return e.where.Trusted(), turn, again
 }
+
+// renetwork has runNetworks decide anew, or begin anew in any case.
+func (e *Engine) renetwork(begin bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if begin {
+		e.turn++
+	}
+	close(e.renet)
+	e.renet = make(chan struct{})
+}
+
+// placeChanged is told that this computer may be somewhere else, or may be seen where it was not (whereabouts.Config).
+func (e *Engine) placeChanged() {
+	e.renetwork(false)
+	if n := e.network(); n != nil {
+		n.mdns.Look()
+	}
+	e.changes.bump()
+}
+
+// SetNetwork is Whereabouts.SetNetwork.
+func (e *Engine) SetNetwork(ctx context.Context, kind discovery.Network) error {
+	return e.where.SetNetwork(ctx, kind)
+}
+
+// SetInterface is Whereabouts.SetInterface; the network begins anew.
+func (e *Engine) SetInterface(ctx context.Context, name string, use bool) error {
+	if err := e.where.SetInterface(ctx, name, use); err != nil {
+		return err
+	}
+	e.renetwork(true)
+	return nil
+}
+
+// owner is this device, and whose it is (whereabouts.Owner, sight.Self).
+type owner struct{ e *Engine }
+
+func (o owner) ID() discovery.DeviceID { return o.e.selfID() }
+
+func (o owner) Settings() config.Settings { return o.e.current() }
+
+func (o owner) Change(ctx context.Context, f func(*config.Settings)) error { return o.e.change(ctx, f) }
+
+func (o owner) Attends() bool { return len(o.e.windows.all()) > 0 }
 
 // runNetwork is on the network until ctx ends.
 func (e *Engine) runNetwork(ctx context.Context) error {
@@ -109,7 +158,7 @@ func (e *Engine) runNetwork(ctx context.Context) error {
 	}
 	run("accept", func(ctx context.Context) error { return n.accept(ctx) })
 	run("mdns", n.mdns.Run)
-	wg.Go(func() { n.mesh.run(ctx) })
+	wg.Go(func() { n.mesh.Run(ctx) })
 	wg.Go(func() { n.relabelDaily(ctx) })
 	e.changes.bump()
 	wg.Wait()
@@ -134,26 +183,24 @@ func (e *Engine) newNetwork(ctx context.Context) (*network, error) {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
 	me := e.me()
-	n := &network{e: e, port: in.Addr().(*net.TCPAddr).Port}
+	n := &network{e: e, self: me.ID(), port: in.Addr().(*net.TCPAddr).Port}
 	n.face = n.newFace()
-	n.listener = link.NewListener(door{in, e}, me, e.log)
+	n.listener = link.NewListener(e.where.Guard(in), me, e.log)
+	n.listener.Friend = e.sight.Friend
 	dialer := &link.Dialer{Identity: me, Hello: n.hello}
-	n.mesh = &mesh{e: e, self: me.ID(), roster: e.roster, dialer: dialer, listener: n.listener, log: e.log, changed: e.changes.bump,
-		refresh: func() { n.mdns.Refresh() }, announce: func() { n.mdns.Announce() }, ups: &e.ups, down: e.down, probes: make(chan struct{}, maxProbes), pace: rate.NewLimiter(probesRate, maxWaiting), list: map[discovery.DeviceID]*neighbour{},
-		passed: map[discovery.DeviceID]time.Time{}, doors: map[netip.Addr]int{}, learned: e.learned, twin: e.checkTwin, blocked: e.blocks.has}
-	dialer.Tried = n.mesh.tried
+	n.mesh = mesh.New(mesh.Config{Self: n.self, Roster: e.roster, Dialer: dialer, Listener: n.listener, Voice: n, Sight: e.sight, Groups: e.private,
+		Learned: e.learned, Attendance: &e.there, Down: e.down, OnChange: e.changes.bump, OnTwin: e.checkTwin, Log: e.log})
+	n.checkup = checkup.New(checkup.Config{Self: n.self, Mesh: n.mesh, Voice: n, Roster: e.roster, Dialer: dialer, Sight: e.sight, Learned: e.learned})
 	groups, meets, pictures := e.private.Door()
-	n.server = server.New(server.Config{Hello: n.hello, Groups: groups, Meetings: meets, Pictures: pictures, Shares: rights{e}, Blocked: e.blocks.has, Neighbours: n.mesh, Watcher: e.watcher, Layers: e.layers, Log: e.log,
-		Stranger: e.isShutOut,
-		Checkup:  n.mesh.checkup, Holdings: e.pulls, Signer: me, Circle: rights{e}, Uploads: e.up})
-	n.mesh.server = n.server
-	known := mdns.Config{Log: e.log, Record: n.record(), Loopback: e.cfg.Loopback, OnSighting: n.mesh.sighted, OnNetworkChange: n.changed,
+	n.server = server.New(server.Config{Hello: n.hello, Groups: groups, Meetings: meets, Pictures: pictures, Shares: rights{e}, Blocked: e.sight.Blocked, Neighbours: n.mesh, Watcher: e.watcher, Layers: e.layers, Log: e.log,
+		Stranger: e.sight.ShutOut,
+		Checkup:  n.checkup.Answer, Holdings: e.pulls, Signer: me, Circle: rights{e}, Uploads: e.up})
+	known := mdns.Config{Log: e.log, Record: n.record(), Loopback: e.cfg.Loopback, OnSighting: n.mesh.Sighted, OnNetworkChange: n.changed,
 		OnHealth: func(trouble string) { e.setHealth("mdns", trouble) }}
 	if !e.cfg.Loopback {
-		known.Fit = e.fits
-		e.mu.Lock()
-		known.Also, known.Not = e.settings.Also, e.settings.Not
-		e.mu.Unlock()
+		known.Fit = e.where.Fits
+		s := e.current()
+		known.Also, known.Not = s.Also, s.Not
 	}
 	n.mdns = mdns.New(known)
 	n.readAddresses()
@@ -162,9 +209,7 @@ func (e *Engine) newNetwork(ctx context.Context) (*network, error) {
 
 // listen takes the usual port, or any other if that one is taken.
 func (e *Engine) listen(ctx context.Context) (net.Listener, error) {
-	e.mu.Lock()
-	port := e.settings.Port
-	e.mu.Unlock()
+	port := e.current().Port
 	var lc net.ListenConfig
 	if e.cfg.Loopback {
 		return lc.Listen(ctx, "tcp", "127.0.0.1:0")
@@ -200,11 +245,23 @@ func (n *network) changed() {
 	n.relabel()
 	before, now := n.readAddresses()
 	if slices.ContainsFunc(before, func(a netip.Addr) bool { return !slices.Contains(now, a) }) {
-		n.mesh.dropAll()
+		n.mesh.DropAll()
 	}
-	n.mesh.retryAll()
+	n.mesh.RetryAll()
 	n.e.changes.bump()
 }
+
+// Announce says once more who is here (mesh.Voice).
+func (n *network) Announce() { n.mdns.Announce() }
+
+// Refresh asks who is there.
+func (n *network) Refresh() { n.mdns.Refresh() }
+
+// Tell sends an event to every device that listens.
+func (n *network) Tell(e wire.Event) { n.server.Tell(e) }
+
+// TellOne sends an event to one of them.
+func (n *network) TellOne(dev discovery.DeviceID, e wire.Event) { n.server.TellOne(dev, e) }
 
 // readAddresses reads the addresses of this computer anew; it returns the old and the new ones.
 func (n *network) readAddresses() (before, now []netip.Addr) {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	machine "porchlight/discovery/calm"
 	"porchlight/share"
 	"porchlight/transfer"
 )
@@ -26,7 +27,7 @@ func (w *world) pull(from *world, o share.Offer, p share.Path) transfer.JobID {
 func near(t *testing.T, what string, got, want float64) {
 	t.Helper()
 	t.Logf("%s: %.2f MB/s of %.2f", what, got/1e6, want/1e6)
-	if got > want*1.1 || got < want/2 {
+	if got > want*1.1 || machine.Is() && got < want/2 {
 		t.Errorf("%s: %.2f MB/s, want %.2f", what, got/1e6, want/1e6)
 	}
 }
@@ -74,10 +75,10 @@ func TestUploadLimit(t *testing.T) {
 	n := len(listings)
 	usual, most := listings[n*3/4], max(100*time.Millisecond, 20*calm) // whatever else this computer does delays some
 	t.Logf("first done after %v of %v; three of four of %d listings within %v, all within %v, at most %v", first, took, n, usual, listings[n-1], most)
-	if first < took*3/4 {
+	if machine.Is() && first < took*3/4 {
 		t.Errorf("one was done after %v of %v: the two had no fair parts", first, took)
 	}
-	if usual > most || n < 10 {
+	if machine.Is() && (usual > most || n < 10) {
 		t.Errorf("three of four of %d listings took %v, at most %v", n, usual, most)
 	}
 	const small, count = 20_000, 600
@@ -109,7 +110,7 @@ func TestDownloadLimit(t *testing.T) {
 	took := time.Since(begun)
 	near(t, "received", (large+small*count)/took.Seconds(), limit)
 	j := b.job(id)
-	if j.Took < took*8/10 || j.Took > took || j.Fetched < large+small*count {
+	if machine.Is() && j.Took < took*8/10 || j.Took > took || j.Fetched < large+small*count {
 		t.Errorf("it says it took %v of %v for %d bytes", j.Took, took, j.Fetched)
 	}
 	if err := b.SetLimits(t.Context(), transfer.Limits{Down: limit, From: 60, Until: 60}); err != nil {
@@ -128,7 +129,7 @@ func TestDownloadLimit(t *testing.T) {
 	begun = time.Now()
 	b.until("it is there without a limit", func() bool { return b.job(again).State == transfer.Done })
 	t.Logf("without a limit: %.0f MB/s", (large+small*count)/time.Since(begun).Seconds()/1e6)
-	if free := time.Since(begun); free > took*3/4 {
+	if free := time.Since(begun); machine.Is() && free > took*3/4 {
 		t.Errorf("without a limit it took %v, with one %v", free, took)
 	}
 }

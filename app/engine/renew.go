@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"time"
 
 	"porchlight/discovery"
@@ -21,9 +23,7 @@ func (e *Engine) NewIdentity(ctx context.Context) (discovery.DeviceID, error) {
 	if err != nil {
 		return discovery.DeviceID{}, err
 	}
-	if err := e.become(ident); err != nil {
-		return discovery.DeviceID{}, err
-	}
+	e.become(ident)
 	wait, cancel := context.WithTimeout(ctx, renewTime)
 	defer cancel()
 	for since := uint64(0); !e.settled(ident.ID()) && err == nil; {
@@ -37,36 +37,40 @@ func (e *Engine) settled(id discovery.DeviceID) bool {
 	trusted, _, _ := e.trusted()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return !trusted || e.net != nil && e.net.mesh.self == id
+	return !trusted || e.net != nil && e.net.self == id
 }
 
 // become has the engine go on as another device. The network ends, and begins anew with it.
-func (e *Engine) become(ident *identity.Identity) error {
-	install, err := installOf(ident, e.cfg.Home)
-	if err != nil {
-		return err
-	}
-	e.learned.become(ident.ID(), install)
+func (e *Engine) become(ident *identity.Identity) {
+	install := instance()
+	e.learned.Become(ident.ID(), install)
 	e.roster.SetSelf(ident.ID())
 	e.mu.Lock()
 	e.ident, e.install = ident, install
-	e.at.turn++
 	e.mu.Unlock()
 	e.groupsHealth(e.private.Become(ident))
-	e.againNetwork()
+	e.renetwork(true)
 	e.checkTwin()
 	e.log.Info("this computer is a new one", "id", ident.ID().Short())
 	e.changes.bump()
-	return nil
 }
 
-// installOf tells this installation from a copy of it.
-func installOf(ident *identity.Identity, home string) (string, error) {
-	moved, err := identity.Moved(home)
-	if err != nil {
-		return "", err
+// instance tells this run of the program from one with a copy of its home, even where a whole disk was copied: nothing that lies on
+// a disk can. It is another one at each start, and says nothing about the computer.
+func instance() string {
+	b := make([]byte, 16)
+	rand.Read(b) // never fails since Go 1.24
+	return hex.EncodeToString(b)
+}
+
+// checkTwin tells that another computer uses this device's identity, and takes it back when it is gone.
+func (e *Engine) checkTwin() {
+	const trouble = "another computer uses the identity of this one: one is a copy of the other"
+	if e.learned.HasTwin() {
+		e.setHealth("twin", trouble)
+	} else {
+		e.setHealth("twin", "")
 	}
-	return identity.Install(ident.ID(), machineID()+moved, home), nil
 }
 
 // me is the identity of this device.

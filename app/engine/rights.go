@@ -1,16 +1,12 @@
 package engine
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
-	"porchlight/app/store"
 	"porchlight/discovery"
-	"porchlight/discovery/presence"
 	"porchlight/discovery/workgroup"
 	"porchlight/share"
 	"porchlight/share/access"
@@ -37,28 +33,14 @@ type memberships interface {
 	Common(discovery.DeviceID) []workgroup.ID
 }
 
-// noMemberships is a device without private workgroups.
-type noMemberships struct{}
-
-func (noMemberships) Members(discovery.DeviceID) []access.Member { return nil }
-func (noMemberships) Common(discovery.DeviceID) []workgroup.ID   { return nil }
-
-// groups is who belongs to the private workgroups of this device.
-func (e *Engine) groups() memberships {
-	if e.members == nil {
-		return noMemberships{}
-	}
-	return e.members
-}
-
 // subject is a device as it is at this moment.
 func (e *Engine) subject(dev discovery.DeviceID) access.Subject {
-	return access.Subject{Device: dev, Blocked: e.blocks.has(dev), Members: e.groups().Members(dev), Verified: e.verified.has(dev), Nearby: e.nearby()}
+	return access.Subject{Device: dev, Blocked: e.sight.Blocked(dev), Members: e.members.Members(dev), Verified: e.sight.Verified(dev), Nearby: e.nearby()}
 }
 
 // nearby reports whether this device is in the open workgroup. It is on networks only that its owner is open to: whoever has connected
 // is nearby then.
-func (e *Engine) nearby() bool { return e.isOpen() }
+func (e *Engine) nearby() bool { return e.sight.Open() }
 
 // Offers returns the shares that are there for a device.
 func (r rights) Offers(dev discovery.DeviceID) []share.Offer {
@@ -131,12 +113,12 @@ func (r rights) Ground(dev discovery.DeviceID, id share.ID) (server.Ground, bool
 
 // Member reports whether a device and this one are active members of a private workgroup, and in step.
 func (r rights) Member(group [32]byte, dev discovery.DeviceID) bool {
-	return slices.ContainsFunc(r.e.groups().Members(dev), func(m access.Member) bool { return m.Workgroup == group })
+	return slices.ContainsFunc(r.e.members.Members(dev), func(m access.Member) bool { return m.Workgroup == group })
 }
 
 // Belongs reports whether both are active members, the other being there or not.
 func (r rights) Belongs(group [32]byte, dev discovery.DeviceID) bool {
-	return slices.Contains(r.e.groups().Common(dev), workgroup.ID(group))
+	return slices.Contains(r.e.members.Common(dev), workgroup.ID(group))
 }
 
 // Met is when this device was in touch with another last.
@@ -158,7 +140,7 @@ func (e *Engine) newAudience(kind share.Kind) []share.Grant {
 
 // mine names the private workgroups this device is active in.
 func (e *Engine) mine() (out [][32]byte) {
-	for _, id := range e.groups().Common(e.selfID()) {
+	for _, id := range e.members.Common(e.selfID()) {
 		out = append(out, id)
 	}
 	return out
@@ -174,65 +156,6 @@ func (e *Engine) left(all []share.Share) []share.Share {
 		})
 	}
 	return all
-}
-
-// blocks are the devices that this one has nothing to do with. Safe for concurrent use.
-type blocks struct {
-	change sync.Mutex // makes one change at a time, the store included
-
-	mu sync.RWMutex // guards the field below
-	of map[discovery.DeviceID]store.Block
-}
-
-func (b *blocks) has(id discovery.DeviceID) bool {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	_, ok := b.of[id]
-	return ok
-}
-
-func (b *blocks) set(x store.Block, is bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if is {
-		b.of[x.Device] = x
-	} else {
-		delete(b.of, x.Device)
-	}
-}
-
-// load reads them from the store.
-func (b *blocks) load(kept store.Blocks) error {
-	all, err := kept.Blocks()
-	if err != nil {
-		return err
-	}
-	b.of = map[discovery.DeviceID]store.Block{}
-	for _, x := range all {
-		b.of[x.Device] = x
-	}
-	return nil
-}
-
-// mark notes which peers are blocked, and adds those that are and are not on the list any more.
-func (b *blocks) mark(peers []discovery.Peer) []discovery.Peer {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	known := map[discovery.DeviceID]bool{}
-	for i, p := range peers {
-		_, peers[i].Blocked = b.of[p.ID]
-		known[p.ID] = true
-	}
-	var gone []discovery.Peer
-	for id, x := range b.of {
-		if !known[id] {
-			gone = append(gone, discovery.Peer{ID: id, Name: x.Name, FirstName: x.Name, State: discovery.Offline, Blocked: true})
-		}
-	}
-	slices.SortFunc(gone, func(x, y discovery.Peer) int {
-		return cmp.Or(cmp.Compare(x.Name, y.Name), slices.Compare(x.ID[:], y.ID[:]))
-	})
-	return append(peers, gone...)
 }
 
 // AllowShare says anew for whom a share is: to is its whole list, and not empty. Who may not look any more is cut off at once. It
@@ -256,74 +179,10 @@ func (e *Engine) AllowShare(_ context.Context, id share.ID, to []share.Grant) er
 
 // cut ends everything that devices are doing here, and their looks at folders that are not theirs to see any more.
 func (e *Engine) cut(which func(discovery.DeviceID) bool) {
-	e.mu.Lock()
-	n := e.net
-	e.mu.Unlock()
+	n := e.network()
 	if n == nil {
 		return
 	}
 	n.listener.Cut(which)
 	n.server.Recheck()
-}
-
-// Block has this computer have nothing to do with a device: it sees no share, whoever that is for, and nothing of it is asked.
-// presence.ErrUnknown if it is not known.
-func (e *Engine) Block(_ context.Context, id discovery.DeviceID) error {
-	e.blocks.change.Lock()
-	defer e.blocks.change.Unlock()
-	if e.blocks.has(id) {
-		return nil
-	}
-	p, err := e.roster.Get(id)
-	if err != nil {
-		return err
-	}
-	if id == e.selfID() || id.IsZero() {
-		return presence.ErrUnknown
-	}
-	x := store.Block{Device: id, Name: cmp.Or(p.Name, p.FirstName), Since: time.Now().UTC()}
-	if err := e.db.Blocks().PutBlock(x); err != nil {
-		return err
-	}
-	e.blocks.set(x, true)
-	if m, err := e.mesh(); err == nil {
-		m.letGo(id)
-	}
-	e.cut(func(dev discovery.DeviceID) bool { return dev == id })
-	e.changes.bump()
-	return nil
-}
-
-// Unblock takes a block back; it is no error if there is none. What is for everyone is for the device again.
-func (e *Engine) Unblock(_ context.Context, id discovery.DeviceID) error {
-	e.blocks.change.Lock()
-	defer e.blocks.change.Unlock()
-	if !e.blocks.has(id) {
-		return nil
-	}
-	if err := e.db.Blocks().DeleteBlock(id); err != nil {
-		return err
-	}
-	e.blocks.set(store.Block{Device: id}, false)
-	if m, err := e.mesh(); err == nil {
-		if _, err := e.roster.Get(id); err == nil {
-			if n := m.start(id); n != nil {
-				n.try()
-			}
-		}
-	}
-	e.changes.bump()
-	return nil
-}
-
-// letGo ends the connections to a device.
-func (m *mesh) letGo(id discovery.DeviceID) {
-	m.mu.Lock()
-	n := m.list[id]
-	delete(m.list, id)
-	m.mu.Unlock()
-	if n != nil {
-		n.peer.Drop()
-		n.quit()
-	}
 }

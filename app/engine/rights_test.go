@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"porchlight/discovery"
+	machine "porchlight/discovery/calm"
 	"porchlight/discovery/canon"
 	"porchlight/discovery/presence"
 	"porchlight/share"
@@ -104,7 +105,7 @@ func (w *world) answerOf(other *world, method, route, match string, body any) st
 	if body == nil {
 		r.Body, r.ContentLength = nil, 0
 	}
-	res, err := n.peer.Client(link.Quick).Do(r)
+	res, err := n.Peer.Client(link.Quick).Do(r)
 	if err != nil {
 		w.t.Fatalf("%s %s: %v", method, route, err)
 	}
@@ -221,7 +222,7 @@ func (w *world) reading(from *world, o share.Offer) (ended <-chan time.Time) {
 	}
 	r.Header.Set("If-Match", `"`+e.Version.String()+`"`)
 	r.Header.Set("Range", "bytes=0-67108863")
-	res, err := n.peer.Client(link.Bulk).Do(r)
+	res, err := n.Peer.Client(link.Bulk).Do(r)
 	if err != nil || res.StatusCode != http.StatusPartialContent {
 		w.t.Fatal(res, err)
 	}
@@ -247,7 +248,7 @@ func cutWithin(t *testing.T, most time.Duration, begin time.Time, ended <-chan t
 		if at.Sub(begin) > most {
 			t.Errorf("it was to break off within %v", most)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(machine.Most(10 * time.Second)):
 		t.Error("it goes on")
 	}
 }
@@ -286,7 +287,7 @@ func TestBlock(t *testing.T) {
 	}
 	anna.stop()
 	anna = start(t, "anna", anna.home)
-	if !isBlocked(anna) || !anna.blocks.has(bo.id) {
+	if !isBlocked(anna) || !anna.sight.Blocked(bo.id) {
 		t.Error("the block is gone after a restart")
 	}
 	if err := anna.ForgetPeer(t.Context(), bo.id); err != nil || !isBlocked(anna) {

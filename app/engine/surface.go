@@ -10,14 +10,31 @@ import (
 	"strconv"
 	"time"
 
+	"porchlight/app/checkup"
+	"porchlight/app/doctor"
+	"porchlight/app/mesh"
 	"porchlight/discovery"
-	"porchlight/discovery/presence"
 	"porchlight/share"
 	"porchlight/transfer"
 	"porchlight/transfer/client"
 	"porchlight/transfer/download"
 	"porchlight/transfer/wire"
 )
+
+// Peers returns the devices known and announced, by name, candidates last.
+func (e *Engine) Peers(context.Context) ([]discovery.Peer, error) {
+	return e.sight.Complete(e.learned.Mark(e.roster.Snapshot())), nil
+}
+
+// Diagnose finds out why somebody is not seen. It asks the neighbours and dials those that are not there, which takes some
+// seconds; it changes nothing.
+func (e *Engine) Diagnose(ctx context.Context) ([]doctor.Finding, error) {
+	c := checkup.Case{AskFirst: e.cfg.AskFirst, Loopback: e.cfg.Loopback, Port: e.current().Port, Twin: e.learned.HasTwin()}
+	if n := e.network(); n != nil {
+		c.Addresses, c.Neighbourhood = n.mdns.Addresses(), n.checkup
+	}
+	return c.Diagnose(ctx, e)
+}
 
 // AddPeer connects to a device by address, "host" or "host:port", and remembers it. It returns transfer.ErrAway when
 // nobody answers there.
@@ -32,14 +49,7 @@ func (e *Engine) AddPeer(ctx context.Context, hostport string) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", transfer.ErrAway, err)
 	}
-	id, err := m.probe(ctx, presence.Target{Addresses: addrs}, true)
-	if err != nil {
-		return err
-	}
-	if n := m.get(id); n != nil {
-		n.try()
-	}
-	return nil
+	return m.Add(ctx, addrs)
 }
 
 // resolve turns what a person typed into addresses.
@@ -75,12 +85,12 @@ func (e *Engine) ForgetPeer(ctx context.Context, id discovery.DeviceID) error {
 
 // Refresh asks the network who is there, and tries everybody who is not.
 func (e *Engine) Refresh(context.Context) error {
-	m, err := e.mesh()
-	if err != nil {
-		return err
+	n := e.network()
+	if n == nil {
+		return transfer.ErrAway
 	}
-	m.refresh()
-	m.retryAll()
+	n.mdns.Refresh()
+	n.mesh.RetryAll()
 	return nil
 }
 
@@ -106,10 +116,7 @@ func (e *Engine) RemoveShare(_ context.Context, id share.ID) error { return e.ca
 
 // sharesChanged tells the neighbours, and the screens here.
 func (e *Engine) sharesChanged() {
-	e.mu.Lock()
-	n := e.net
-	e.mu.Unlock()
-	if n != nil {
+	if n := e.network(); n != nil {
 		n.server.Tell(wire.Event{Kind: wire.EventShares})
 	}
 	e.changes.bump()
@@ -117,32 +124,22 @@ func (e *Engine) sharesChanged() {
 
 // dirChanged tells those who look at a folder of this computer.
 func (e *Engine) dirChanged(dir string) {
-	e.mu.Lock()
-	n := e.net
-	e.mu.Unlock()
-	if n != nil {
+	if n := e.network(); n != nil {
 		n.server.DirChanged(dir)
 	}
 }
 
 // mesh returns the mesh of the network this device is on; transfer.ErrAway if it is on none.
-func (e *Engine) mesh() (*mesh, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.net == nil {
+func (e *Engine) mesh() (*mesh.Mesh, error) {
+	n := e.network()
+	if n == nil {
 		return nil, transfer.ErrAway
 	}
-	return e.net.mesh, nil
-}
-
-func (e *Engine) group() string {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.settings.Workgroup
+	return n.mesh, nil
 }
 
 // neighbour returns the connections to a device: presence.ErrUnknown if it was never met, transfer.ErrAway if it is not there.
-func (e *Engine) neighbour(id discovery.DeviceID) (*neighbour, error) {
+func (e *Engine) neighbour(id discovery.DeviceID) (*mesh.Neighbour, error) {
 	if _, err := e.roster.Get(id); err != nil {
 		return nil, err
 	}
@@ -150,11 +147,8 @@ func (e *Engine) neighbour(id discovery.DeviceID) (*neighbour, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := m.start(id)
-	if n == nil {
-		return nil, transfer.ErrAway
-	}
-	if up, _ := n.isUp(); !up {
+	n := m.Start(id)
+	if n == nil || !n.Up() {
 		return nil, transfer.ErrAway
 	}
 	return n, nil
@@ -166,7 +160,7 @@ func (e *Engine) Offers(ctx context.Context, id discovery.DeviceID) ([]share.Off
 	if err != nil {
 		return nil, err
 	}
-	return n.client.Shares(ctx)
+	return n.Client.Shares(ctx)
 }
 
 // Batches of a listing: the first is small, so that a screen fills at once.
@@ -182,7 +176,7 @@ func (e *Engine) List(ctx context.Context, id discovery.DeviceID, s share.ID, p 
 		return err
 	}
 	batch, size := make([]share.Entry, 0, firstBatch), firstBatch
-	err = n.client.List(ctx, s, p, order, func(entry share.Entry) error {
+	err = n.Client.List(ctx, s, p, order, func(entry share.Entry) error {
 		if batch = append(batch, entry); len(batch) < size {
 			return nil
 		}
@@ -199,39 +193,13 @@ func (e *Engine) List(ctx context.Context, id discovery.DeviceID, s share.ID, p 
 	return yield(batch)
 }
 
-// watchPause is the least time between two calls of changed: a folder being written to changes many times a second.
-const watchPause = 50 * time.Millisecond
-
 // Watch calls changed after each change of one folder of a device, until ctx ends. It outlives the device's absence.
 func (e *Engine) Watch(ctx context.Context, id discovery.DeviceID, s share.ID, p share.Path, changed func()) error {
 	n, err := e.neighbour(id)
 	if err != nil {
 		return err
 	}
-	news := make(chan struct{}, 1)
-	end, err := n.looks.add(place{s, p}, func() {
-		select {
-		case news <- struct{}{}:
-		default:
-		}
-	})
-	if err != nil {
-		return err
-	}
-	defer end()
-	for {
-		select {
-		case <-news:
-			changed()
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		select {
-		case <-time.After(watchPause):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
+	return n.Watch(ctx, s, p, changed)
 }
 
 // Raw asks a device for any route and returns the answer as it is.
@@ -240,7 +208,7 @@ func (e *Engine) Raw(ctx context.Context, id discovery.DeviceID, path string) (s
 	if err != nil {
 		return 0, "", nil, err
 	}
-	return n.client.Raw(ctx, path)
+	return n.Client.Raw(ctx, path)
 }
 
 // Pull queues a pull. An empty Request.Into means the folder for downloads.
@@ -291,15 +259,15 @@ func (s sources) Source(id discovery.DeviceID) (download.Source, error) {
 	if err != nil {
 		return nil, transfer.ErrAway
 	}
-	return n.client, nil
+	return n.Client, nil
 }
 
 // Up returns a channel that is closed when the device is there, whatever network this one is on by then.
 func (s sources) Up(id discovery.DeviceID) <-chan struct{} {
 	if m, err := s.e.mesh(); err == nil {
-		m.start(id) // it may be one of many that nobody looked after
+		m.Start(id) // it may be one of many that nobody looked after
 	}
-	_, up := s.e.ups.get(id)
+	_, up := s.e.there.Of(id)
 	return up
 }
 
@@ -312,7 +280,7 @@ func (s sources) Helper(id discovery.DeviceID) (download.Helper, error) {
 	if err != nil {
 		return nil, transfer.ErrAway
 	}
-	return n.client, nil
+	return n.Client, nil
 }
 
 // HelperUp returns a channel that is closed when a device is there which this one has met; nil for others, whose names may be made up.
@@ -320,7 +288,7 @@ func (s sources) HelperUp(id discovery.DeviceID) <-chan struct{} {
 	if _, err := s.e.roster.Get(id); err != nil {
 		return nil
 	}
-	_, up := s.e.ups.get(id)
+	_, up := s.e.there.Of(id)
 	return up
 }
 

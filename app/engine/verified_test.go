@@ -8,6 +8,7 @@ import (
 
 	"porchlight/app/store"
 	"porchlight/discovery"
+	"porchlight/discovery/ledger"
 )
 
 // TestVerified: it lasts, opens what is for a device wherever it is, and ends when it is taken back, forgotten, or the other one is another.
@@ -18,19 +19,19 @@ func TestVerified(t *testing.T) {
 	if _, err := anna.AddShare(t.Context(), filepath.Join(anna.dir, "Films"), "", only(bo)...); err != nil {
 		t.Fatal(err)
 	}
-	for _, how := range []string{"", "by hearsay"} {
-		if anna.verify(bo.id, how); anna.verified.has(bo.id) {
-			t.Errorf("verified by %q", how)
+	for _, how := range []ledger.Via{0, ledger.ViaRecovery, ledger.ViaFounder} {
+		if anna.proven(bo.id, how); anna.sight.Verified(bo.id) {
+			t.Errorf("verified by %d", how)
 		}
 	}
-	anna.verify(discovery.DeviceID{}, "code")
-	anna.verify(anna.id, "code")
-	anna.verify(bo.id, "code")
-	anna.verify(bo.id, "pictures")
+	anna.proven(discovery.DeviceID{}, ledger.ViaCode)
+	anna.proven(anna.id, ledger.ViaCode)
+	anna.proven(bo.id, ledger.ViaCode)
+	anna.proven(bo.id, ledger.ViaPictures)
 	isVerified := func(want bool) {
 		t.Helper()
 		who := anna.subject(bo.id)
-		if who.Verified != want || anna.verified.has(anna.id) || anna.verified.has(discovery.DeviceID{}) {
+		if who.Verified != want || anna.sight.Verified(anna.id) || anna.sight.Verified(discovery.DeviceID{}) {
 			t.Errorf("%+v, want %v", who, want)
 		}
 	}
@@ -38,8 +39,8 @@ func TestVerified(t *testing.T) {
 	anna.stop()
 	anna = start(t, "anna", anna.home)
 	isVerified(true)
-	if x := anna.verified.of[bo.id]; x.How != store.ByPictures || time.Since(x.Since).Abs() > time.Hour {
-		t.Errorf("kept as %+v", x)
+	if all, err := anna.db.Verified().Verified(); err != nil || len(all) != 1 || all[0].How != store.ByPictures || time.Since(all[0].Since).Abs() > time.Hour {
+		t.Errorf("kept as %+v, %v", all, err)
 	}
 	meet(anna, bo)
 	if err := anna.Unverify(t.Context(), bo.id); err != nil {
@@ -49,7 +50,7 @@ func TestVerified(t *testing.T) {
 	if err := errors.Join(anna.Unverify(t.Context(), bo.id), anna.Unverify(t.Context(), discovery.DeviceID{9})); err != nil {
 		t.Error("taken back twice:", err)
 	}
-	anna.verify(bo.id, "qr")
+	anna.proven(bo.id, ledger.ViaQR)
 	if _, err := anna.NewIdentity(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +59,7 @@ func TestVerified(t *testing.T) {
 		t.Fatal(err)
 	}
 	isVerified(false)
-	anna.verify(bo.id, "code")
+	anna.proven(bo.id, ledger.ViaCode)
 	was := bo.id
 	now, err := bo.NewIdentity(t.Context())
 	if err != nil || now == was {

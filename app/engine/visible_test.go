@@ -18,9 +18,10 @@ import (
 	"time"
 
 	"porchlight/app/config"
+	"porchlight/app/mesh"
 	"porchlight/discovery"
+	machine "porchlight/discovery/calm"
 	"porchlight/discovery/identity"
-	"porchlight/discovery/keyring"
 	"porchlight/discovery/ledger"
 	"porchlight/discovery/mdns"
 	"porchlight/discovery/presence"
@@ -32,11 +33,19 @@ import (
 )
 
 // shelf is the private workgroups of one device, without anything that carries them to others.
-type shelf struct{ *workgroup.Book }
-
-func newShelf(i *identity.Identity) shelf {
-	return shelf{workgroup.New(workgroup.Config{Self: i})}
+type shelf struct {
+	*workgroup.Book
+	slot func() (int, bool) // of an invitation
 }
+
+func (s shelf) Slot() (int, bool) {
+	if s.slot == nil {
+		return 0, false
+	}
+	return s.slot()
+}
+
+func (shelf) Guest(discovery.DeviceID) bool { return false }
 
 func (s shelf) Called(id discovery.DeviceID) string {
 	for _, g := range s.Common(id) {
@@ -57,7 +66,11 @@ func asleep(t *testing.T, name string, open bool) *Engine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.sight = visibility{circle: newShelf(e.ident)}
+	s := shelf{Book: workgroup.New(workgroup.Config{Self: e.ident})}
+	e.announced = s
+	if err := e.look(s); err != nil {
+		t.Fatal(err)
+	}
 	return e
 }
 
@@ -75,7 +88,7 @@ func awake(t *testing.T, e *Engine) *world {
 // found makes a private workgroup of engines; what each is called in it is its own name with "in ledger" behind.
 func found(t *testing.T, name string, founder *Engine, others ...*Engine) workgroup.ID {
 	t.Helper()
-	book := founder.sight.circle.(shelf)
+	book := founder.announced.(shelf)
 	w, err := book.Create(workgroup.Founding{Name: name, Device: founder.settings.Name + " in ledger", PersonName: "Somebody"})
 	if err != nil {
 		t.Fatal(err)
@@ -85,7 +98,7 @@ func found(t *testing.T, name string, founder *Engine, others ...*Engine) workgr
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := o.sight.circle.(shelf).Join(founder.selfID(), welcome); err != nil {
+		if _, err := o.announced.(shelf).Join(founder.selfID(), welcome); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -141,12 +154,6 @@ func (n *network) label() string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.face.label
-}
-
-func (w *world) network() *network {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.net
 }
 
 // lists reports whether an engine shows a device to people.
@@ -233,7 +240,7 @@ func get(t *testing.T, c net.Conn, route string) (int, []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(c.SetDeadline(time.Now().Add(15*time.Second)), req.Write(c)); err != nil {
+	if err := errors.Join(c.SetDeadline(time.Now().Add(machine.Most(15*time.Second))), req.Write(c)); err != nil {
 		t.Fatal(err)
 	}
 	res, err := http.ReadResponse(bufio.NewReader(c), req)
@@ -327,10 +334,10 @@ func TestLeavingTheOpenWorkgroup(t *testing.T) {
 	if self, err := bo.Self(t.Context()); err != nil || self.Open {
 		t.Errorf("%+v, %v", self, err)
 	}
-	if err := bo.AddPeer(t.Context(), fmt.Sprintf("127.0.0.1:%d", anna.network().port)); !errors.Is(err, errStranger) || !errors.Is(err, transfer.ErrAway) {
+	if err := bo.AddPeer(t.Context(), fmt.Sprintf("127.0.0.1:%d", anna.network().port)); !errors.Is(err, mesh.ErrStranger) || !errors.Is(err, transfer.ErrAway) {
 		t.Errorf("a stranger was added: %v", err)
 	}
-	if err := anna.AddPeer(t.Context(), fmt.Sprintf("127.0.0.1:%d", bo.network().port)); !errors.Is(err, errStranger) {
+	if err := anna.AddPeer(t.Context(), fmt.Sprintf("127.0.0.1:%d", bo.network().port)); !errors.Is(err, mesh.ErrStranger) {
 		t.Errorf("one that hides was added: %v", err)
 	}
 	if p, err := anna.roster.Get(bo.id); err != nil || p.Name != "Boris-Z3" || p.Workgroup != "" {
@@ -347,7 +354,7 @@ func TestLeavingTheOpenWorkgroup(t *testing.T) {
 func TestAFriendWithoutAWorkgroup(t *testing.T) {
 	anna, bo := awake(t, asleep(t, "anna", true)), awake(t, asleep(t, "bo", true))
 	meet(anna, bo)
-	bo.verify(anna.id, "pictures")
+	bo.proven(anna.id, ledger.ViaPictures)
 	if err := bo.SetOpen(t.Context(), false); err != nil {
 		t.Fatal(err)
 	}
@@ -384,7 +391,7 @@ func TestWhatIsAnnounced(t *testing.T) {
 		if sizes[size] = true; len(sizes) != 1+groups/5 {
 			t.Errorf("%d workgroups: %d bytes, others %v", groups, size, sizes)
 		}
-		ids, err := e.sight.circle.Recognise(r.Instance, r.Tags)
+		ids, err := e.announced.(shelf).Recognise(r.Instance, r.Tags)
 		if err != nil || len(ids) != groups {
 			t.Errorf("%d workgroups: %d recognised, %v", groups, len(ids), err)
 		}
@@ -394,7 +401,7 @@ func TestWhatIsAnnounced(t *testing.T) {
 		if other.Instance == r.Instance || slices.ContainsFunc(split(t, other.Tags), func(s string) bool { return slices.Contains(first, s) }) {
 			t.Errorf("%d workgroups: two labels have something in common", groups)
 		}
-		if ids, err := e.sight.circle.Recognise(other.Instance, r.Tags); err != nil || len(ids) != 0 {
+		if ids, err := e.announced.(shelf).Recognise(other.Instance, r.Tags); err != nil || len(ids) != 0 {
 			t.Errorf("%d workgroups: tags of another label are recognised: %v, %v", groups, ids, err)
 		}
 	}
@@ -418,15 +425,15 @@ func TestInviters(t *testing.T) {
 	anna, boIs := awake(t, asleep(t, "anna", true)), asleep(t, "bo", true)
 	var mu sync.Mutex
 	open := true
-	boIs.sight.slot = func() (int, bool) {
+	boIs.announced = shelf{Book: boIs.announced.(shelf).Book, slot: func() (int, bool) {
 		mu.Lock()
 		defer mu.Unlock()
 		return 7, open
-	}
+	}}
 	bo := awake(t, boIs)
 	at := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(bo.network().port))
 	anna.until("the invitation is heard of", func() bool { return slices.Contains(anna.inviters(7), at) })
-	if !anna.slotTaken(7) || anna.slotTaken(70) || len(anna.inviters(70)) != 0 {
+	if !slices.Equal(anna.roster.Slots(), []string{"07"}) || len(anna.inviters(70)) != 0 {
 		t.Error("another slot")
 	}
 	anna.until("it is shown", func() bool { p, ok := anna.lists(bo.id); return ok && p.Inviting })
@@ -434,53 +441,5 @@ func TestInviters(t *testing.T) {
 	open = false
 	mu.Unlock()
 	bo.announceChanged()
-	anna.until("it is over", func() bool { p, _ := anna.lists(bo.id); return !anna.slotTaken(7) && !p.Inviting })
+	anna.until("it is over", func() bool { p, _ := anna.lists(bo.id); return len(anna.roster.Slots()) == 0 && !p.Inviting })
 }
-
-// TestHintsStayInTheWorkgroup: a device is told only of those that are in a workgroup with it.
-func TestHintsStayInTheWorkgroup(t *testing.T) {
-	e := asleep(t, "anna", true)
-	defer e.Close()
-	member, fellow, neighbour, guest := discovery.DeviceID{1}, discovery.DeviceID{2}, discovery.DeviceID{3}, discovery.DeviceID{4}
-	group := workgroup.ID{9}
-	e.sight.circle = ties{member: {group}, fellow: {group}}
-	for i, p := range []presence.Proof{{ID: member, Name: "member"}, {ID: fellow, Name: "fellow", Workgroup: "workgroup"}, {ID: neighbour, Name: "neighbour", Workgroup: "WORKGROUP"}, {ID: guest, Name: "guest"}} {
-		p.Reached, p.Address = true, netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 1)}), 47470)
-		e.roster.Prove(p)
-		e.roster.SetState(p.ID, discovery.Online)
-	}
-	m := &mesh{e: e, roster: e.roster}
-	for _, tt := range []struct {
-		name string
-		open bool
-		to   discovery.DeviceID
-		want []discovery.DeviceID
-	}{
-		{"a member in no open workgroup", true, member, []discovery.DeviceID{fellow}},
-		{"a member in the open workgroup", true, fellow, []discovery.DeviceID{member, neighbour}},
-		{"somebody in the open workgroup", true, neighbour, []discovery.DeviceID{fellow}},
-		{"somebody in none", true, guest, nil},
-		{"somebody unknown", true, discovery.DeviceID{7}, nil},
-		{"a member, this device being in no open workgroup", false, fellow, []discovery.DeviceID{member}},
-		{"a stranger", false, neighbour, nil},
-	} {
-		e.settings.Private = !tt.open
-		var got []discovery.DeviceID
-		for _, h := range m.Hints(tt.to) {
-			got = append(got, discovery.DeviceID(h.ID))
-		}
-		if !slices.Equal(got, tt.want) {
-			t.Errorf("%s is told of %v", tt.name, got)
-		}
-	}
-}
-
-// ties is a circle of devices that are all in step.
-type ties map[discovery.DeviceID][]workgroup.ID
-
-func (ties) Announce(string) (string, error)                           { return "", nil }
-func (ties) Recognise(string, string) ([]workgroup.ID, error)          { return nil, nil }
-func (c ties) Common(id discovery.DeviceID) []workgroup.ID             { return c[id] }
-func (c ties) Synced(id discovery.DeviceID) []workgroup.ID             { return c[id] }
-func (ties) Called(discovery.DeviceID) string                          { return "" }
-func (c ties) Check([32]byte, []keyring.Proof) ([]workgroup.ID, error) { return nil, nil }

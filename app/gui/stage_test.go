@@ -12,6 +12,7 @@ import (
 	"fyne.io/fyne/v2/test"
 
 	"porchlight/app/viewmodel"
+	"porchlight/discovery/calm"
 )
 
 // stage is a window in Fyne's test driver with an engine behind it. What the window wants done on Fyne's goroutine is done
@@ -109,7 +110,7 @@ func (s *stage) draw() {
 // until draws until something is so.
 func (s *stage) until(what string, so func() bool) {
 	s.t.Helper()
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(calm.Most(10 * time.Second)); ; time.Sleep(2 * time.Millisecond) {
 		s.draw()
 		if so() {
 			s.draw()

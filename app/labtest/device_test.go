@@ -75,6 +75,9 @@ func (d *Device) prepare(cmd *exec.Cmd) {
 	cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + d.Dir, "XDG_RUNTIME_DIR=" + filepath.Join(d.Dir, "run"), "LANG=C.UTF-8",
 	}
+	if bus := os.Getenv("DBUS_SYSTEM_BUS_ADDRESS"); bus != "" { // that a row has made
+		cmd.Env = append(cmd.Env, "DBUS_SYSTEM_BUS_ADDRESS="+bus)
+	}
 }
 
 // Serve starts `serve` and returns when it said that it is ready, and the moment it did.

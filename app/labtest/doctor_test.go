@@ -194,14 +194,12 @@ func (d *Device) engine(t *testing.T) *control.Client {
 
 func TestDoctorVPN(t *testing.T) {
 	devices := NewDevices(t, DualStack, "anna", "bo")
-	anna := devices[0]
+	anna, bo := devices[0], devices[1]
 	serveAll(t, devices)
 	ip := func(args ...string) { must(t, "ip", append([]string{"-n", anna.ns}, args...)...) }
-	ip("link", "add", "wg0", "type", "veth", "peer", "name", "wg1") // what makes it a tunnel is its name
-	ip("link", "set", "wg1", "up")
-	ip("addr", "add", "10.99.0.2/24", "dev", "wg0")
-	ip("link", "set", "wg0", "up")
-	ip("route", "add", "default", "dev", "wg0")
+	anna.vpn(t)
+	anna.fine(t) // it keeps nobody away
+	bo.Quit(t)
 	if f := anna.Names(t, doctor.VPNWay, doctor.Hint, ""); f.Params["Interface"] != "wg0" {
 		t.Errorf("%+v", f)
 	}
@@ -291,6 +289,12 @@ func TestDoctorTwin(t *testing.T) {
 // stranger connects to a device from a host with a hello of its own, until the test ends.
 func stranger(t testing.TB, from *Host, to *Device, hello wire.Hello) {
 	t.Helper()
+	strangerAt(t, from, to, discovery.DefaultPort, hello)
+}
+
+// strangerAt is stranger for a device that listens on another port.
+func strangerAt(t testing.TB, from *Host, to *Device, port uint16, hello wire.Hello) {
+	t.Helper()
 	ident, err := identity.Load(t.TempDir(), true)
 	if err != nil {
 		t.Fatal(err)
@@ -303,7 +307,7 @@ func stranger(t testing.TB, from *Host, to *Device, hello wire.Hello) {
 		})
 		return c, err
 	}}
-	g, err := d.Dial(t.Context(), nil, netip.AddrPortFrom(to.Addr(), discovery.DefaultPort))
+	g, err := d.Dial(t.Context(), nil, netip.AddrPortFrom(to.Addr(), port))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -227,7 +227,12 @@ func (h *Host) Shape(rate string) {
 func (h *Host) Inside(f func() error) error {
 	done := make(chan error)
 	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends with this goroutine, it must not come back elsewhere
+		runtime.LockOSThread()            // and never unlocked: the thread ends with this goroutine, it must not come back elsewhere
+		if unix.Gettid() == os.Getpid() { // but for the first one, which never ends: the process would count as one of h, and end with it
+			defer runtime.UnlockOSThread()
+			done <- h.Inside(f)
+			return
+		}
 		ns, err := os.Open(filepath.Join("/run/netns", h.ns))
 		if err == nil {
 			defer ns.Close()

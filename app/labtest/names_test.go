@@ -34,7 +34,7 @@ type pulled struct {
 // get pulls and returns the job as it ended; that some files did not come is no error here.
 func (d *Device) get(t testing.TB, what, into string) pulled {
 	t.Helper()
-	out, err := d.Run(time.Minute, "--json", "get", what, "-o", into)
+	out, err := d.Run(5*time.Minute, "--json", "get", what, "-o", into) // some disks are slow
 	var p pulled
 	if json.Unmarshal(out, &p) != nil {
 		t.Fatalf("get %s prints %.300q: %v", what, out, err)
@@ -147,40 +147,11 @@ func TestHostileNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	want, unreadable := plantCorpus(t, anna.Path("names"))
-	targets := map[string]string{}
-	for _, kind := range []struct {
-		name        string
-		mkfs, mount []string
-	}{
-		{"ext4", []string{"mkfs.ext4", "-q"}, []string{"mount"}},
-		{"ext4 casefold", []string{"mkfs.ext4", "-q", "-O", "casefold"}, []string{"mount"}},
-		{"FAT32", []string{"mkfs.vfat", "-F32"}, []string{"mount", "-t", "vfat", "-o", "utf8"}},
-		{"exFAT", []string{"mkfs.exfat"}, []string{"mount.exfat-fuse"}},
-		{"NTFS", []string{"mkfs.ntfs", "-F", "-Q"}, []string{"ntfs-3g"}},
-		{"NTFS as Windows has it", []string{"mkfs.ntfs", "-F", "-Q"}, []string{"lowntfs-3g", "-o", "ignore_case,windows_names"}},
-	} {
-		t.Run("mount "+kind.name, func(st *testing.T) {
-			if _, err := exec.LookPath(kind.mkfs[0]); err != nil {
-				st.Skipf("%s is not installed (packages e2fsprogs dosfstools exfatprogs ntfs-3g)", kind.mkfs[0])
-			}
-			k := newDisk(t, 300*mib, kind.mkfs[0], kind.mkfs[1:]...)
-			if out, err := mountDisk(t, k, kind.mount); err != nil {
-				st.Skipf("not on this system: %v: %s", err, out)
-			}
-			if kind.name == "ext4 casefold" {
-				must(st, "mkdir", k.dir+"/fold")
-				must(st, "chattr", "+F", k.dir+"/fold")
-			}
-			targets[kind.name] = k.dir
-		})
-	}
+	targets := mountAll(t, 400*mib)
 	serveAll(t, devices)
 	anna.Share(t, anna.Path("names"), "names")
 	for name, dir := range targets {
 		t.Run(name, func(t *testing.T) {
-			if name == "ext4 casefold" {
-				dir = filepath.Join(dir, "fold")
-			}
 			for round := range 2 {
 				job := bo.get(t, anna.At("names"), filepath.Join(dir, "into"))
 				adapted := checkCorpus(t, bo, dir, want, name == "NTFS as Windows has it")
@@ -195,16 +166,6 @@ func TestHostileNames(t *testing.T) {
 			}
 		})
 	}
-}
-
-// mountDisk mounts a disk for all who are started later.
-func mountDisk(t testing.TB, k *disk, how []string) (string, error) {
-	t.Helper()
-	if _, err := exec.LookPath(how[0]); err != nil {
-		return "", err
-	}
-	out, err := exec.Command(how[0], append(how[1:len(how):len(how)], k.dev, k.dir)...).CombinedOutput()
-	return string(out), err
 }
 
 // checkCorpus looks at what came: the bytes of each file are the name it has at its source. It returns how many names are others here;
@@ -255,7 +216,7 @@ func (d *Device) waitsFor(t testing.TB, limit time.Duration, reasons ...string) 
 	return eventually(t, limit, fmt.Sprintf("the pull waits, for %s", strings.Join(reasons, " or ")), func() bool {
 		j := d.newest(t)
 		if last = j.State + " " + j.Trouble; j.State == "failed" || j.State == "done" {
-			t.Fatalf("the pull is %s", last)
+			t.Fatalf("the pull is %s: %+v", last, j)
 		}
 		for _, r := range reasons {
 			if j.State == "away" && j.Trouble == r {

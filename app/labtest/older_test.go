@@ -5,6 +5,7 @@ package labtest
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,7 +20,7 @@ import (
 const homes = "../engine/testdata/homes"
 
 // TestMakeHome makes a home as a release leaves it behind, to be kept for the releases after it: PORCHLIGHT is that release,
-// PORCHLIGHT_HOME the folder the home is to lie in.
+// PORCHLIGHT_HOME the folder the home is to lie in. All have the key of the first one, and a release that knows private workgroups founds one.
 func TestMakeHome(t *testing.T) {
 	into := os.Getenv("PORCHLIGHT_HOME")
 	if into == "" {
@@ -35,6 +36,13 @@ func TestMakeHome(t *testing.T) {
 		}
 	}
 	if err := os.WriteFile(bo.Path("Files", "small.txt"), []byte("small"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	key, err := os.ReadFile(filepath.Join(homes, "0.1.0", "device.key"))
+	if err == nil {
+		err = errors.Join(os.MkdirAll(anna.home, 0o700), os.WriteFile(filepath.Join(anna.home, "device.key"), key, 0o600))
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	const large = 8 << 30
@@ -64,21 +72,29 @@ func TestMakeHome(t *testing.T) {
 	if err := engine.SetDownloads(t.Context(), anna.Path("Got")); err != nil {
 		t.Fatal(err)
 	}
+	if out, err := anna.Run(commandLimit, "workgroup", "new", "Family", "--stay-open"); err != nil {
+		t.Logf("no private workgroups yet: %s %v", out, err)
+	}
 	anna.Quit(t)
 	if err := os.MkdirAll(into, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"device.key", "settings.json", "porchlight.db"} {
-		data, err := os.ReadFile(filepath.Join(anna.home, name))
+	left, err := os.ReadDir(anna.home)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range left {
+		if !e.Type().IsRegular() || strings.HasSuffix(e.Name(), "lock") {
+			continue
+		}
+		data, err := os.ReadFile(filepath.Join(anna.home, e.Name()))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(into, name), data, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(into, e.Name()), data, 0o644); err != nil {
 			t.Fatal(err)
 		}
-	}
-	if left, err := filepath.Glob(filepath.Join(anna.home, "*")); err == nil {
-		t.Log(strings.Join(left, " "))
+		t.Logf("%s, %d bytes", e.Name(), len(data))
 	}
 	fmt.Println("the identity is", anna.id)
 }
@@ -132,6 +148,11 @@ func TestOlderHomes(t *testing.T) {
 				}
 			}
 			ofHome(2)
+			groups, err := anna.Run(commandLimit, "workgroup", "list")
+			founded := strings.Contains(string(groups), "Family")
+			if err != nil || founded != strings.HasSuffix(version.Name(), "schema-4") {
+				t.Errorf("workgroups: %s %v", groups, err)
+			}
 			anna.Share(t, music, "Songs")
 			if rows, err := carl.List(anna, "Songs"); err != nil || len(rows) != 1 {
 				t.Errorf("what carl sees: %+v %v", rows, err)
@@ -152,8 +173,12 @@ func TestOlderHomes(t *testing.T) {
 			if !strings.Contains(f.Text, "made anew") && !strings.Contains(f.Text, "may be") {
 				t.Errorf("%+v", f)
 			}
-			if rows, err := carl.List(anna, "Songs"); err != nil || len(rows) != 1 {
-				t.Errorf("what carl sees afterwards: %+v %v", rows, err)
+			eventually(t, 15*time.Second, "carl sees what is shared afterwards", func() bool {
+				rows, err := carl.List(anna, "Songs")
+				return err == nil && len(rows) == 1
+			})
+			if out, err := anna.Run(commandLimit, "workgroup", "list"); founded && (err != nil || !strings.Contains(string(out), "Family")) {
+				t.Errorf("its workgroup is lost: %s %v", out, err)
 			}
 		})
 	}
@@ -176,4 +201,65 @@ func TestANewerHome(t *testing.T) {
 	if got, err := os.ReadFile(filepath.Join(anna.home, "settings.json")); err != nil || string(got) != settings {
 		t.Errorf("%s %v", got, err)
 	}
+}
+
+// TestDamagedAtRandom: something in a home is damaged as disks do it, in the database mostly, now and then in the key or the settings, again and again. Each time it
+// starts, as the same computer, with its share and its private workgroup.
+func TestDamagedAtRandom(t *testing.T) {
+	n := number(t, "PORCHLIGHT_DAMAGES", 30)
+	anna := NewDevices(t, DualStack, "anna")[0]
+	kept := filepath.Join(homes, "next-schema-4")
+	dice, told := rand.New(rand.NewPCG(3, 4)), 0
+	for i := range n {
+		if err := errors.Join(os.RemoveAll(anna.home), os.CopyFS(anna.home, os.DirFS(kept))); err != nil {
+			t.Fatal(err)
+		}
+		file := "porchlight.db"
+		switch i % 6 {
+		case 4:
+			file = "device.key"
+		case 5:
+			file = "settings.json"
+		}
+		path := filepath.Join(anna.home, file)
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at, what := dice.IntN(len(b)), ""
+		switch dice.IntN(3) {
+		case 0:
+			b, what = b[:at], "is cut at"
+		case 1:
+			b[at], what = b[at]^1<<dice.IntN(8), "has another bit at"
+		default:
+			clear(b[at:min(at+512, len(b))])
+			what = "is empty from"
+		}
+		if file == "porchlight.db" && at >= 60 && at < 64 {
+			continue // the number of its version: a newer one is not to be touched
+		}
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		what = fmt.Sprintf("%d: %s %s %d", i, file, what, at)
+		if _, err := anna.Serve(); err != nil {
+			t.Errorf("%s: %v", what, err)
+			continue
+		}
+		anna.learn(t)
+		if want := "QKFFQU6-YYQOUH5-DO23TZ7-RTASLAV-4FKJTLH-7GIKPTI-633H3XU-5KPEMA7"; anna.id != want {
+			t.Errorf("%s: it is %s", what, anna.id)
+		}
+		for command, want := range map[string]string{"share list": "Müsik", "workgroup list": "Family"} {
+			if out, err := anna.Run(commandLimit, strings.Fields(command)...); err != nil || !strings.Contains(string(out), want) {
+				t.Errorf("%s: %s says %s %v", what, command, out, err)
+			}
+		}
+		if out, err := anna.Run(commandLimit, "status"); err == nil && strings.Contains(string(out), "damaged") {
+			told++
+		}
+		anna.Quit(t)
+	}
+	figure(t, "%d damages, %d of them told", n, told)
 }

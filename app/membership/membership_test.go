@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"porchlight/discovery"
+	"porchlight/discovery/calm"
 	"porchlight/discovery/ledger"
 	"porchlight/discovery/pairing"
 	"porchlight/discovery/workgroup"
@@ -137,16 +139,18 @@ func TestJoinByCodeAndByPicture(t *testing.T) {
 
 // TestConnectionsAreMadeAnewOnce: neighbours that enter a workgroup have to prove it to each other, and that is all.
 func TestConnectionsAreMadeAnewOnce(t *testing.T) {
-	l := newLAN(t)
-	a, b := l.device("anna"), l.device("bert")
-	meet(a, b)
-	b.in(a, a.found("Home"))
-	time.Sleep(renewEvery + renewEvery/4) // what was put off happens
-	before := a.renewed.Load() + b.renewed.Load()
-	time.Sleep(renewEvery + renewEvery/4) // and then nothing is to happen
-	if after := a.renewed.Load() + b.renewed.Load(); after != before || before > 4 {
-		t.Errorf("connections were made anew %d times, then %d", before, after)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		l := newLAN(t)
+		a, b := l.device("anna"), l.device("bert")
+		meet(a, b)
+		b.in(a, a.found("Home"))
+		time.Sleep(renewEvery + renewEvery/4) // what was put off happens
+		before := a.renewed.Load() + b.renewed.Load()
+		time.Sleep(renewEvery + renewEvery/4) // and then nothing is to happen
+		if after := a.renewed.Load() + b.renewed.Load(); after != before || before > 4 {
+			t.Errorf("connections were made anew %d times, then %d", before, after)
+		}
+	})
 }
 
 // TestChangesTravel: entries go from neighbour to neighbour, and so do keys.
@@ -163,14 +167,14 @@ func TestChangesTravel(t *testing.T) {
 	if err := a.RenameWorkgroup(t.Context(), id, "Haus"); err != nil {
 		t.Fatal(err)
 	}
-	within(t, 2*time.Second, "who is two steps away knows the name", func() bool { return c.group(id).Name == "Haus" })
+	within(t, calm.Most(2*time.Second), "who is two steps away knows the name", func() bool { return c.group(id).Name == "Haus" })
 	d := l.device("dora")
 	d.in(a, id)
-	within(t, 2*time.Second, "it knows the new member", func() bool { return len(c.group(id).Members) == 4 })
+	within(t, calm.Most(2*time.Second), "it knows the new member", func() bool { return len(c.group(id).Members) == 4 })
 	if err := a.RemoveMembers(t.Context(), id, ledger.Removed, []discovery.DeviceID{d.id}); err != nil {
 		t.Fatal(err)
 	}
-	within(t, 2*time.Second, "it knows who is out, and has the new key", func() bool { w := c.group(id); return len(w.Members) == 3 && !w.KeyMissing })
+	within(t, calm.Most(2*time.Second), "it knows who is out, and has the new key", func() bool { w := c.group(id); return len(w.Members) == 3 && !w.KeyMissing })
 	until(t, "who is out is told", func() bool {
 		w := d.group(id)
 		return w.Standing == workgroup.Out && w.Removal != nil && w.Removal.By == a.id

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"porchlight/discovery"
+	"porchlight/discovery/calm"
 	"porchlight/discovery/identity"
 	"porchlight/discovery/ledger"
 	"porchlight/discovery/workgroup"
@@ -28,6 +29,9 @@ type lan struct {
 
 	mu    sync.Mutex // guards the field below
 	nodes []*node
+
+	wires sync.RWMutex      // read while a connection is made; guards the field below
+	apart map[[2]*node]bool // who cannot reach whom: what was about to connect again does not
 }
 
 // node is one device.
@@ -59,7 +63,7 @@ type cable struct {
 	cut      func()
 }
 
-func newLAN(t *testing.T) *lan { return &lan{t: t} }
+func newLAN(t *testing.T) *lan { return &lan{t: t, apart: map[[2]*node]bool{}} }
 
 // device makes one and runs it until the test ends.
 func (l *lan) device(name string) *node {
@@ -155,13 +159,22 @@ func (c *cable) alive() error {
 	}
 }
 
-// meet keeps streams between two devices, both ways, for as long as the test runs.
+// meet keeps streams between two devices, both ways, until they part.
 func meet(a, b *node) {
+	a.lan.wires.Lock()
+	delete(a.lan.apart, [2]*node{a, b})
+	delete(a.lan.apart, [2]*node{b, a})
+	a.lan.wires.Unlock()
 	a.stream(b)
 	b.stream(a)
 }
 
 func (n *node) stream(to *node) {
+	n.lan.wires.RLock()
+	defer n.lan.wires.RUnlock()
+	if n.lan.apart[[2]*node{n, to}] {
+		return
+	}
 	c := n.plug(to)
 	n.mu.Lock()
 	n.links[to.id] = c
@@ -171,6 +184,9 @@ func (n *node) stream(to *node) {
 
 // part ends them.
 func part(a, b *node) {
+	a.lan.wires.Lock()
+	a.lan.apart[[2]*node{a, b}], a.lan.apart[[2]*node{b, a}] = true, true
+	a.lan.wires.Unlock()
 	for _, x := range [][2]*node{{a, b}, {b, a}} {
 		n, other := x[0], x[1]
 		n.mu.Lock()
@@ -217,7 +233,11 @@ func (n *node) Keep(id discovery.DeviceID, _ netip.AddrPort) {
 	if n.links[id] != nil {
 		return
 	}
-	n.wg.Go(func() { meet(n, n.lan.find(id, netip.AddrPort{})) })
+	n.wg.Go(func() {
+		to := n.lan.find(id, netip.AddrPort{})
+		n.stream(to)
+		to.stream(n)
+	})
 }
 
 func (n *node) Cut(which func(discovery.DeviceID) bool) {
@@ -396,7 +416,7 @@ func (m *meeting) Close() error {
 // until waits for a condition.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	within(t, 10*time.Second, what, ok)
+	within(t, calm.Most(10*time.Second), what, ok)
 }
 
 func within(t *testing.T, most time.Duration, what string, ok func() bool) {

@@ -119,6 +119,11 @@ func (d *DB) migrate(ctx context.Context, steps []string) error {
 	if err := check(ctx, d.state, at); err != nil {
 		return err
 	}
+	if at >= verifiedSince { // it has all that is sealed
+		if _, err := unsealed(d.state); err != nil {
+			return err
+		}
+	}
 	if at > 0 && at < len(steps) {
 		if err := d.backup(ctx, at); err != nil {
 			return fmt.Errorf("copy before the migration: %w", err)
@@ -140,6 +145,9 @@ func (d *DB) step(ctx context.Context, step string, to int) error {
 	}
 	defer tx.Rollback() //nolint:errcheck // does nothing after the commit
 	if _, err := tx.ExecContext(ctx, step); err != nil {
+		return fmt.Errorf("%w: %w", errStep, err)
+	}
+	if _, err := tx.ExecContext(ctx, "DELETE FROM counters WHERE name=?", sealed); err != nil { // of tables that may have changed
 		return fmt.Errorf("%w: %w", errStep, err)
 	}
 	if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version=%d", to)); err != nil {
@@ -216,6 +224,9 @@ func (d *DB) prove(ctx context.Context, steps []string) error {
 	}
 	if !slices.Equal(want, got) {
 		return fmt.Errorf("%w: its schema is not the one of its number", ErrDamaged)
+	}
+	if _, err := unsealed(d.state); err != nil {
+		return err
 	}
 	var n int
 	if err := d.state.QueryRowContext(ctx, "SELECT count(value) FROM counters WHERE value<0").Scan(&n); err != nil {

@@ -147,7 +147,7 @@ func (d *DB) mirrorNow() error {
 func (d *DB) keepTwice(what string, put func(*sql.Tx) error) error {
 	d.second.Lock()
 	defer d.second.Unlock()
-	if err := d.tx("keep the "+what, put); err != nil {
+	if err := d.txDecided("keep the "+what, put); err != nil {
 		return err
 	}
 	if err := d.mirrorNow(); err != nil {
@@ -168,7 +168,7 @@ func (d *DB) forgetTwice(what, table string, id []byte, without func(*decided)) 
 	if err := d.mirror(all); err != nil {
 		return fmt.Errorf("forget the %s: %w", what, err)
 	}
-	return d.tx("forget the "+what, func(tx *sql.Tx) error {
+	return d.txDecided("forget the "+what, func(tx *sql.Tx) error {
 		_, err := tx.Exec("DELETE FROM "+table+" WHERE id=?", id) //nolint:gosec // a name of this package's own
 		return err
 	})
@@ -192,7 +192,7 @@ func (d *DB) mirrorAll() error {
 			continue
 		}
 		s.Audience, s.Lost = old.shares[j].Audience, false
-		if err := d.tx("take for whom a share is from the second copy", func(tx *sql.Tx) error { return putShare(tx, s) }); err != nil {
+		if err := d.txDecided("take for whom a share is from the second copy", func(tx *sql.Tx) error { return putShare(tx, s) }); err != nil {
 			return err
 		}
 		d.log.Warn("for whom a share is could not be read, and comes from the second copy", "name", s.Name)

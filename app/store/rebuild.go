@@ -143,6 +143,9 @@ func (d *DB) fill(ctx context.Context, path, aside string) (lost []string, err e
 			d.log.Warn("table of the damaged database is lost in part", "table", table, "error", err)
 		}
 	}
+	if err := d.sealFirst(); err != nil {
+		return lost, err
+	}
 	return lost, d.renumber(ctx, old)
 }
 

@@ -55,7 +55,7 @@ func (s Shares) PutShare(sh share.Share) error {
 			return fmt.Errorf("keep for whom the share is: %w", err)
 		}
 	}
-	if err := s.db.tx("keep the share", func(tx *sql.Tx) error { return putShare(tx, sh) }); err != nil {
+	if err := s.db.txDecided("keep the share", func(tx *sql.Tx) error { return putShare(tx, sh) }); err != nil {
 		return errors.Join(err, s.db.mirror(was))
 	}
 	if err := s.db.mirrorNow(); err != nil {

@@ -106,6 +106,9 @@ func open(ctx context.Context, path string, cfg Config, steps []string) (*DB, er
 	if err != nil {
 		return nil, fmt.Errorf("open the database %s: %w", abs, err)
 	}
+	if err := d.sealFirst(); err != nil {
+		cfg.Log.Warn("what was decided is not sealed", "error", err)
+	}
 	if err := d.mirrorAll(); err != nil {
 		cfg.Log.Warn("no second copy of the shares", "error", err)
 	}

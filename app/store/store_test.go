@@ -283,20 +283,44 @@ func userVersion(t *testing.T, path string) (v int) {
 // filled makes a database with something in every table and returns its path.
 func filled(t *testing.T) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "p.db")
-	d, err := Open(t.Context(), path, Config{})
-	no(t, err)
-	no(t, d.Shares().PutShare(music), d.Peers().PutPeer(discovery.Peer{ID: discovery.DeviceID{1}, Name: "bo"}))
-	for range 5 {
-		must(d.Jobs().NextJob())(t)
+	dir := t.TempDir()
+	for name, data := range must(filledOnce())(t) {
+		no(t, os.WriteFile(filepath.Join(dir, name), data, 0o600))
 	}
-	no(t, d.Jobs().PutJob(transfer.Job{ID: 5, Title: "five"}))
-	for i := range 200 {
-		no(t, d.Layers().PutLayer(share.Version{byte(i)}, content.Layer{Size: 1, Root: content.Hash{byte(i)}, Pieces: make([]content.Hash, 20)}))
-	}
-	no(t, d.Close())
-	return path
+	return filepath.Join(dir, "p.db")
 }
+
+// filledOnce returns the files of such a database: each of its hundreds of commits waits for the disk, and once is enough.
+var filledOnce = sync.OnceValues(func() (map[string][]byte, error) {
+	dir, err := os.MkdirTemp("", "filled")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	d, err := Open(context.Background(), filepath.Join(dir, "p.db"), Config{})
+	if err != nil {
+		return nil, err
+	}
+	err = errors.Join(d.Shares().PutShare(music), d.Peers().PutPeer(discovery.Peer{ID: discovery.DeviceID{1}, Name: "bo"}))
+	for range 5 {
+		_, jerr := d.Jobs().NextJob()
+		err = errors.Join(err, jerr)
+	}
+	err = errors.Join(err, d.Jobs().PutJob(transfer.Job{ID: 5, Title: "five"}))
+	for i := range 200 {
+		err = errors.Join(err, d.Layers().PutLayer(share.Version{byte(i)}, content.Layer{Size: 1, Root: content.Hash{byte(i)}, Pieces: make([]content.Hash, 20)}))
+	}
+	if err = errors.Join(err, d.Close()); err != nil {
+		return nil, err
+	}
+	entries, err := os.ReadDir(dir)
+	files := map[string][]byte{}
+	for _, e := range entries {
+		data, rerr := os.ReadFile(filepath.Join(dir, e.Name()))
+		files[e.Name()], err = data, errors.Join(err, rerr)
+	}
+	return files, err
+})
 
 // smash overwrites the root page of a table with zeros.
 func smash(t *testing.T, path, table string) {

@@ -12,6 +12,7 @@ import (
 	"porchlight/app/doctor"
 	"porchlight/assets"
 	"porchlight/discovery"
+	machine "porchlight/discovery/calm"
 	"porchlight/share"
 	"porchlight/transfer"
 )
@@ -246,7 +247,7 @@ func runWith(t *testing.T, cfg Config, lang string) *Set {
 		cancel()
 		select {
 		case <-ended:
-		case <-time.After(10 * time.Second):
+		case <-time.After(machine.Most(10 * time.Second)):
 			t.Error("Run did not end")
 		}
 	})
@@ -256,7 +257,7 @@ func runWith(t *testing.T, cfg Config, lang string) *Set {
 
 func until(t *testing.T, what string, so func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !so(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(machine.Most(10 * time.Second)); !so(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("still waiting until %s", what)
 		}

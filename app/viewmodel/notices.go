@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"syscall"
 	"time"
 
 	"porchlight/app/config"
@@ -105,6 +106,9 @@ func (c *core) errorWords(err error) string {
 		{catalogue.ErrMany, "error.share-many"},
 		{catalogue.ErrUnknown, "error.share-unknown"},
 		{safefs.ErrFull, "error.full"},
+		{syscall.ENOSPC, "error.own-full"},
+		{syscall.EDQUOT, "error.own-full"},
+		{syscall.EROFS, "error.own-read-only"},
 		{config.ErrLocked, "error.locked"},
 		{config.ErrNewer, "error.newer"},
 		{store.ErrNewer, "error.newer"},

@@ -5,11 +5,9 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -173,12 +171,4 @@ func certificate(key ed25519.PrivateKey) (tls.Certificate, error) {
 		return tls.Certificate{}, err
 	}
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, nil
-}
-
-// Install returns a value that tells two copies of one identity apart: a digest of the machine's own ID and the home's path.
-// It is random-looking, the same at every start, and says nothing about the machine to others.
-func Install(id discovery.DeviceID, machine, home string) string {
-	h := sha256.New()
-	fmt.Fprintf(h, "porchlight install v1\x00%s\x00%s\x00%s", id.Hex(), machine, home)
-	return hex.EncodeToString(h.Sum(nil)[:16])
 }

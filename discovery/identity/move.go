@@ -2,22 +2,19 @@ package identity
 
 import (
 	"crypto/ed25519"
-	"crypto/rand"
-	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"porchlight/discovery/whole"
 )
 
 const (
 	moveType  = "PORCHLIGHT IDENTITY" // of the file that carries an identity to another computer
-	movedFile = "moved"
+	movedFile = "moved"               // that older versions left beside an imported key
 	oldSuffix = ".replaced"
 	maxMove   = 16 << 10 // bytes; such a file has some hundred
 )
@@ -74,11 +71,6 @@ func Import(dir, file string, replace bool) (*Identity, error) {
 			return nil, err
 		}
 	}
-	salt := make([]byte, 16)
-	rand.Read(salt) // never fails since Go 1.24
-	if err := whole.Write(whole.OS{}, filepath.Join(dir, movedFile), tempFile, []byte(hex.EncodeToString(salt)+"\n")); err != nil {
-		return nil, fmt.Errorf("note the move: %w", err)
-	}
 	return i, keep(whole.OS{}, dir, block.Bytes)
 }
 
@@ -127,18 +119,6 @@ func readMove(file string) ([]byte, error) {
 		return nil, fmt.Errorf("import the identity: %w", err)
 	}
 	return data, nil
-}
-
-// Moved returns what tells a home that an identity was moved to from the one it came from, for Install; "" if none was.
-func Moved(dir string) (string, error) {
-	data, err := os.ReadFile(filepath.Join(dir, movedFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
-	}
-	if err != nil {
-		return "", fmt.Errorf("read whether the identity was moved: %w", err)
-	}
-	return strings.TrimSpace(string(data)), nil
 }
 
 // Files lists the names of the files this package makes in a home; one is a pattern.

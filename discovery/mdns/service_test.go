@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const soon = 10 * time.Second // a deadline of tests, for slow machines; all of it takes milliseconds
+const soon = time.Minute // a deadline of tests, for slow machines; all of it takes milliseconds
 
 // neighbour is a running service and what it was told.
 type neighbour struct {

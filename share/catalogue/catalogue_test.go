@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"porchlight/discovery"
+	"porchlight/discovery/calm"
 	"porchlight/share"
 	"porchlight/share/access"
 	"porchlight/share/safefs"
@@ -149,7 +150,7 @@ func TestExchanged(t *testing.T) {
 	}
 	reads := func(want string) {
 		t.Helper()
-		for end := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(calm.Most(5 * time.Second)); ; time.Sleep(time.Millisecond) {
 			got, away := read(), c.Offers(everyone)[0].Away
 			if got == "secret" {
 				t.Fatal("what may not be shared was read")

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"syscall"
-	"time"
 
 	"porchlight/share"
 )
@@ -30,6 +29,7 @@ type Dest struct {
 	last    rune // the last letter that names may have
 	maxName int
 	maxFile int64
+	years   years
 
 	mu      sync.Mutex // guards the fields below
 	folders map[string]*lru.Element
@@ -40,7 +40,12 @@ type Dest struct {
 // OpenDest opens dir, an absolute path, for writing, and makes it if it is not there.
 func OpenDest(dir string) (*Dest, error) { return Watch(nil).OpenDest(dir) }
 
-func makeError(err error) error { return fmt.Errorf("make the target folder: %w", diskError(err)) }
+func makeError(err error) error {
+	if isLost(err) {
+		err = fmt.Errorf("%w: %w", ErrGone, err)
+	}
+	return fmt.Errorf("make the target folder: %w", diskError(err))
+}
 
 // ReopenDest is OpenDest for a folder that was there before: where it is missing, because its drive is, or where its drive does not answer
 // any more, the error is ErrGone and nothing is made in its place.
@@ -49,8 +54,8 @@ func ReopenDest(dir string) (*Dest, error) { return Watch(nil).ReopenDest(dir) }
 // ReopenDest is the ReopenDest of this package on a watched disk.
 func (w Watch) ReopenDest(dir string) (*Dest, error) {
 	root, err := os.OpenRoot(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: target folder", ErrGone)
+	if errors.Is(err, fs.ErrNotExist) || isLost(err) {
+		return nil, fmt.Errorf("%w: target folder: %w", ErrGone, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open the target folder: %w", err)
@@ -156,7 +161,7 @@ func (d *Dest) MakeFolder(parent, name string) (fresh bool, err error) {
 		return true, nil
 	}
 	if !errors.Is(err, fs.ErrExist) {
-		return false, fmt.Errorf("make folder: %w", nameError(name, err))
+		return false, fmt.Errorf("make folder: %w", up.nameError(name, err))
 	}
 	info, err := up.root.Lstat(name)
 	if err != nil {
@@ -323,24 +328,6 @@ func (d *Dest) Settle() error {
 	return nil
 }
 
-// SameTime reports whether a file of the given time here is, by its time, the one of time there. Some disks keep two seconds, and no year before 1980.
-func SameTime(here, there time.Time) bool {
-	near := func(a, b time.Time) bool { return a.Sub(b).Abs() <= 2*time.Second }
-	return near(here, there) || near(here, clampTime(there))
-}
-
-// clampTime brings t into the years that every disk can hold.
-func clampTime(t time.Time) time.Time {
-	first, last := time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2107, 12, 31, 0, 0, 0, 0, time.UTC)
-	switch {
-	case t.Before(first):
-		return first
-	case t.After(last):
-		return last
-	}
-	return t
-}
-
 // Version is what a Tree says of a file with that name; false where it says nothing.
 func (f *Folder) Version(name string) (share.Version, bool) {
 	t, err := OpenTree(f.dest.dir)
@@ -359,9 +346,11 @@ func (f *Folder) Version(name string) (share.Version, bool) {
 // DiskError names what an error of a file opened here means: it wraps ErrFull, ErrTooLarge, ErrName or ErrReadOnly where it is one of these.
 func DiskError(err error) error { return diskError(err) }
 
-// nameError is diskError for a call that gave a name: some file systems refuse letters they have no code for, each in its own words.
-func nameError(name string, err error) error {
-	if !isASCII(name) && (errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOENT)) {
+// nameError is diskError for a call that gave a name: some file systems refuse letters they have no code for, each in its own words. A folder that takes no
+// other name either is not about letters.
+func (f *Folder) nameError(name string, err error) error {
+	odd := errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOENT)
+	if !isASCII(name) && odd && !refuses(f.root, share.PrivatePrefix+probes) {
 		return fmt.Errorf("%w: %w", ErrName, err)
 	}
 	return diskError(err)

@@ -199,7 +199,7 @@ func TestPartFiles(t *testing.T) {
 	if _, err := ReopenDest(filepath.Join(d.Dir(), "never")); !errors.Is(err, ErrGone) {
 		t.Error(err)
 	}
-	if !SameTime(time.Date(1980, 1, 1, 0, 0, 1, 0, time.UTC), time.Unix(0, 0)) || SameTime(when, when.Add(3*time.Second)) {
+	if !d.SameTime(time.Date(1980, 1, 1, 0, 0, 1, 0, time.UTC), time.Unix(0, 0)) || d.SameTime(when, when.Add(3*time.Second)) {
 		t.Error("same time")
 	}
 }

@@ -216,7 +216,8 @@ func (d *folder) close() { d.f.Close() }
 func (d *folder) stat(name string) (meta, error) { return d.a.statAt(int(d.f.Fd()), name) }
 
 func metaOf(st *unix.Stat_t) meta {
-	m := meta{kind: share.Other, size: st.Size, mtime: st.Mtim.Nano(), ctime: st.Ctim.Nano(), ino: st.Ino, cloud: isCloud(st)}
+	m := meta{kind: share.Other, size: st.Size, ino: st.Ino, cloud: isCloud(st)}
+	m.mtime, m.ctime = sinceEpoch(int64(st.Mtim.Sec), int64(st.Mtim.Nsec)), sinceEpoch(int64(st.Ctim.Sec), int64(st.Ctim.Nsec))
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFREG:
 		m.kind = share.File

@@ -260,7 +260,7 @@ func metaOfInfo(fi os.FileInfo) meta {
 	if fi.Mode()&(os.ModeDevice|os.ModeNamedPipe|os.ModeSocket) != 0 {
 		m.kind, m.reason = share.Other, ReasonDevice
 	}
-	m.size, m.mtime = fi.Size(), fi.ModTime().UnixNano()
+	m.size, m.mtime = fi.Size(), sinceEpoch(fi.ModTime().Unix(), int64(fi.ModTime().Nanosecond()))
 	return m
 }
 
@@ -309,8 +309,8 @@ func metaOfHandle(f *os.File) (meta, error) {
 
 // nanos turns 100 ns since 1601 into ns since 1970.
 func nanos(t uint64) int64 {
-	ft := windows.Filetime{LowDateTime: uint32(t), HighDateTime: uint32(t >> 32)}
-	return ft.Nanoseconds()
+	const second, until1970 = 1e7, 11644473600 // in 100 ns; in seconds
+	return sinceEpoch(int64(t/second)-until1970, int64(t%second)*100)
 }
 
 // meansGone knows the ways a place is not there beyond ErrNotExist and ErrPermission.

@@ -240,9 +240,9 @@ func (p *Part) seal(f *os.File, name string, mtime time.Time) error {
 // setTime sets the time of change; a disk that cannot hold it gets the nearest it can.
 func (p *Part) setTime(name string, t time.Time) error {
 	now := time.Now() // some file systems do not hear of one time without the other
-	err := p.root.Chtimes(name, now, t)
+	err := p.root.Chtimes(name, now, p.dest.years.clamp(t))
 	if err != nil {
-		err = p.root.Chtimes(name, now, clampTime(t))
+		err = p.root.Chtimes(name, now, everyDisk().clamp(t))
 	}
 	return err
 }
@@ -258,7 +258,7 @@ func (p *Part) sync(names []string) error {
 // Only a file that Sync has returned for may be published.
 func (p *Part) Publish(name string, to *Folder, final string) error {
 	if err := p.publishWatched(name, to, final); err != nil {
-		return fmt.Errorf("publish: %w", nameError(final, err))
+		return fmt.Errorf("publish: %w", to.nameError(final, err))
 	}
 	to.touch()
 	return nil

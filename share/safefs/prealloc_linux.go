@@ -5,13 +5,28 @@ import (
 	"errors"
 	"math"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// setSize sets the size of an empty file; its space is left to reserve.
-func setSize(f *os.File, n int64) error { return f.Truncate(n) }
+// setSize sets the size of an empty file; its space is left to reserve. POSIX lets a file system refuse to make a file larger this way, and some on FUSE do:
+// there a byte at the end does it.
+func setSize(f *os.File, n int64) error {
+	err := f.Truncate(n)
+	if n == 0 || !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.ENOSYS) {
+		return err
+	}
+	if _, werr := f.WriteAt([]byte{0}, n-1); werr != nil {
+		return werr
+	}
+	if fi, serr := f.Stat(); serr != nil || fi.Size() != n {
+		return err // it was taken without a word, and is not there
+	}
+	return nil
+}
 
 // reserveStep is how much is reserved at once. Most disks note some blocks; where that takes milliseconds, because the disk is memory or old, those who
 // write the file wait meanwhile, so they get three times as long after each step.
@@ -65,8 +80,35 @@ func diskLimits(dir string) (name int, file int64) {
 		return 0, math.MaxInt64
 	}
 	file = math.MaxInt64
-	if st.Type == unix.MSDOS_SUPER_MAGIC {
+	if st.Type == unix.MSDOS_SUPER_MAGIC || st.Type == unix.FUSE_SUPER_MAGIC && isFAT(mountKind(dir)) {
 		file = math.MaxUint32
 	}
 	return int(st.Namelen), file
+}
+
+// isFAT knows FAT by the names that programs mount it by. exFAT is another one, and holds large files.
+func isFAT(kind string) bool {
+	return strings.Contains(kind, "fat") && !strings.Contains(kind, "exfat") || strings.Contains(kind, "msdos")
+}
+
+// mountKind is what the file system at dir calls itself in mountinfo, see proc(5); "" if that cannot be told.
+func mountKind(dir string) string {
+	var at unix.Stat_t
+	if unix.Stat(dir, &at) != nil {
+		return ""
+	}
+	table, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return ""
+	}
+	const device = 2
+	want := strconv.Itoa(int(unix.Major(at.Dev))) + ":" + strconv.Itoa(int(unix.Minor(at.Dev)))
+	for line := range strings.Lines(string(table)) {
+		before, behind, ok := strings.Cut(line, " - ")
+		fields := strings.Fields(before)
+		if of := strings.Fields(behind); ok && len(fields) > device && fields[device] == want && len(of) > 0 {
+			return strings.ToLower(of[0])
+		}
+	}
+	return ""
 }

@@ -36,6 +36,7 @@ func (d *Dest) probe() error {
 	}
 	d.strict = runtime.GOOS == "windows" || refuses(parts, probes+`?":`)
 	d.last = lastLetter(parts)
+	d.years = tryYears(parts)
 	d.maxName, d.maxFile = diskLimits(d.dir)
 	return nil
 }

@@ -4,6 +4,7 @@ package safefs
 
 import (
 	"errors"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -31,9 +32,14 @@ func placePublish(p *Part, name string, to *Folder, final string) error {
 		return err
 	}
 	unix.Close(fd)
+	before, berr := p.root.Lstat(name)
 	if err := unix.Renameat(int(p.dir.Fd()), name, dir, final); err != nil {
 		_ = unix.Unlinkat(dir, final, 0) // ours, and empty
 		return err
+	}
+	after, aerr := to.root.Lstat(final)
+	if berr == nil && aerr == nil && !near(before.ModTime(), after.ModTime()) { // there are drivers that keep the time of what had the name
+		_ = to.root.Chtimes(final, time.Now(), before.ModTime()) // it is whole with another time, too
 	}
 	return nil
 }

@@ -95,7 +95,7 @@ func (p *Part) put(name string, data []byte, mtime time.Time) error {
 		n, err = retry(func() (int, error) { return unix.Write(fd, data) })
 		data = data[max(n, 0):]
 	}
-	timed := err == nil && stamp(fd, mtime)
+	timed := err == nil && stamp(fd, p.dest.years.clamp(mtime))
 	if cerr := unix.Close(fd); err == nil {
 		err = cerr
 	}

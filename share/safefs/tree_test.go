@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"porchlight/discovery/calm"
 	"porchlight/share"
 )
 
@@ -255,9 +256,9 @@ func second[T any](v T, err error) error {
 
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(calm.Most(5 * time.Second)); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("not within 5 s: " + what)
+			t.Fatal("never: " + what)
 		}
 	}
 }
@@ -362,10 +363,13 @@ func FuzzChild(f *testing.F) {
 	})
 }
 
-// A folder of 100,000 entries: the first rows within 300 ms, all within 1.5 s. On a machine that is busy
-// what the system itself takes to read and sort the names sets the measure.
+// A folder of 100,000 entries: the first rows within 300 ms, all within 1.5 s. What the system itself takes to read and sort
+// the names sets the measure where that is slow. Where figures mean nothing, a fifth of the entries is large enough.
 func TestLargeFolder(t *testing.T) {
-	const n = 100_000
+	n := 100_000
+	if !calm.Is() {
+		n /= 5
+	}
 	dir := t.TempDir()
 	if shm, err := os.MkdirTemp("/dev/shm", "porchlight"); err == nil { // many files are made sooner in memory
 		t.Cleanup(func() { os.RemoveAll(shm) })
@@ -394,12 +398,12 @@ func TestLargeFolder(t *testing.T) {
 				return nil
 			}))
 			all = min(all, time.Since(start))
-			if count != n || s == share.ByName && last != "IMG_99999.jpg" {
+			if count != n || s == share.ByName && last != fmt.Sprintf("IMG_%d.jpg", n-1) {
 				t.Fatalf("%s: %d entries, the last is %s", s, count, last)
 			}
 		}
 		t.Logf("%s: first rows after %v, all after %v", s, first, all)
-		if !raced() && (s == share.ByName && first > max(300*time.Millisecond, 4*measure) || all > max(1500*time.Millisecond, 16*measure)) {
+		if calm.Is() && (s == share.ByName && first > max(300*time.Millisecond, 4*measure) || all > max(1500*time.Millisecond, 16*measure)) {
 			t.Errorf("%s: too slow", s)
 		}
 	}

@@ -17,6 +17,26 @@ func VolumeOf(dir string) int {
 	return 0
 }
 
+// PlaceOf returns dir, and VolumeOf for it. Where links lead from the system's own volume to another one it returns the place they lead to: without that
+// volume they lead to an empty folder, and nobody could tell.
+func PlaceOf(dir string) (place string, volume int) {
+	if n := VolumeOf(dir); n > 0 {
+		return dir, n
+	}
+	for at, rest := dir, ""; filepath.Dir(at) != at; at, rest = filepath.Dir(at), filepath.Join(filepath.Base(at), rest) {
+		real, err := filepath.EvalSymlinks(at)
+		if err != nil {
+			continue // it is still to be made
+		}
+		real = filepath.Join(real, rest)
+		if n := VolumeOf(real); n > 0 {
+			return real, n
+		}
+		break
+	}
+	return dir, 0
+}
+
 // Mounted reports whether a volume is mounted at path.
 func Mounted(path string) bool {
 	fd, err := retry(func() (int, error) { return unix.Open(path, searchFlags|unix.O_DIRECTORY, 0) })

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"porchlight/discovery/calm"
 )
 
 // FuzzAnswer answers each question with any bytes after a good head, or with nothing else. The question ends at once; an
@@ -35,7 +37,7 @@ func FuzzAnswer(f *testing.F) {
 			}
 		}
 		e := newEvil(t, func(w io.Writer, _ *http.Request) { w.Write(answer) }) //nolint:errcheck // the client may hang up
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), calm.Most(10*time.Second))
 		defer cancel()
 		var err error
 		used := allocated(func() { _, err = questions[name](ctx, e.Client) })

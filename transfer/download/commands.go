@@ -39,12 +39,14 @@ func (m *Manager) Pull(req transfer.Request, from string) (transfer.JobID, error
 			paths = append(paths, p)
 		}
 	}
-	req.Paths, req.Into = paths, filepath.Clean(req.Into)
+	req.Paths = paths
+	var volume int
+	req.Into, volume = safefs.PlaceOf(filepath.Clean(req.Into))
 	id, err := m.cfg.Store.NextJob()
 	if err != nil {
 		return 0, fmt.Errorf("number the pull: %w", err)
 	}
-	t := newTask(transfer.Job{ID: id, Request: req, From: from, Title: title(req), State: transfer.Waiting, Created: time.Now(), Volume: safefs.VolumeOf(req.Into)})
+	t := newTask(transfer.Job{ID: id, Request: req, From: from, Title: title(req), State: transfer.Waiting, Created: time.Now(), Volume: volume})
 	m.mu.Lock()
 	t.job.Order = m.last()
 	m.mu.Unlock()

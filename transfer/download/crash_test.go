@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -17,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"porchlight/discovery/calm"
 	"porchlight/share"
 	"porchlight/share/safefs"
 	"porchlight/transfer"
@@ -146,11 +148,18 @@ func crashChild(dir string) {
 		s = oneLargeFile(mib)
 	}
 	var mu sync.Mutex
+	end, err := strconv.ParseInt(os.Getenv("PORCHLIGHT_CRASH_END"), 10, 64)
+	if err != nil {
+		end = math.MaxInt64
+	}
 	metered(s, &given, func(int64) {
 		mu.Lock()
 		defer mu.Unlock()
 		if _, err := f.WriteAt(binary.BigEndian.AppendUint64(nil, uint64(given.Load())), 0); err != nil {
 			panic(err)
+		}
+		if given.Load() > end {
+			select {} // the one who kills may come late
 		}
 	})
 	pullUntilDone(dir, s, p, func(c *Config) { c.watch = p.watch })
@@ -168,7 +177,7 @@ func readGiven(dir string) int64 {
 func crash(t *testing.T, dir, at string, nth int) (killed bool) {
 	t.Helper()
 	cmd, out := startCrash(t, dir, "PORCHLIGHT_CRASH_AT="+at, "PORCHLIGHT_CRASH_NTH="+strconv.Itoa(nth))
-	stuck := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() }) //nolint:errcheck // it has ended then
+	stuck := time.AfterFunc(calm.Most(time.Minute), func() { cmd.Process.Kill() }) //nolint:errcheck // it has ended then
 	err := cmd.Wait()
 	if !stuck.Stop() {
 		t.Fatalf("%s: the child never ended", at)
@@ -335,7 +344,7 @@ func pullUntilDone(dir string, s *fakeSource, p *points, change func(*Config)) {
 			panic(err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), calm.Most(30*time.Second))
 	defer cancel()
 	go func() {
 		for m.Jobs()[0].State != transfer.Done && ctx.Err() == nil {
@@ -373,9 +382,9 @@ func TestKillFetchesLittleAgain(t *testing.T) {
 	dir, size := t.TempDir(), int64(mib)<<20
 	const kills = 5
 	for k := range int64(kills) {
-		cmd, out := startCrash(t, dir, "PORCHLIGHT_CRASH_MIB="+strconv.Itoa(mib))
-		at := size/kills*k + rnd.Int64N(size/kills)
-		for end := time.Now().Add(time.Minute); readGiven(dir) < at && time.Now().Before(end); time.Sleep(time.Millisecond) {
+		at := size/kills*k + rnd.Int64N(size/kills*9/10)
+		cmd, out := startCrash(t, dir, "PORCHLIGHT_CRASH_MIB="+strconv.Itoa(mib), "PORCHLIGHT_CRASH_END="+strconv.FormatInt(size-size/kills/10, 10))
+		for end := time.Now().Add(calm.Most(time.Minute)); readGiven(dir) < at && time.Now().Before(end); time.Sleep(time.Millisecond) {
 		}
 		cmd.Process.Kill() //nolint:errcheck // one that is done fails below
 		if cmd.Wait() == nil {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"porchlight/discovery"
+	"porchlight/discovery/calm"
 	"porchlight/discovery/canon"
 	"porchlight/share"
 	"porchlight/share/content"
@@ -284,7 +285,7 @@ func TestPullEndlessListing(t *testing.T) {
 	}}
 	w := newWorld(t, newFake(), func(c *Config) { c.Sources = e })
 	id := w.pull("a")
-	for end := time.Now().Add(2 * time.Minute); !w.job(id).State.Ended(); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(calm.Most(2 * time.Minute)); !w.job(id).State.Ended(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("it goes on: %+v", w.job(id))
 		}

@@ -27,8 +27,8 @@ func (p *pull) there(it *item) (there, same bool, err error) {
 	if err != nil || !info.Mode().IsRegular() {
 		return true, false, nil
 	}
-	same = info.Size() == it.size && safefs.SameTime(info.ModTime(), it.mtime)
-	if p.job.Request.Check && !p.parts.ours(it) {
+	same = info.Size() == it.size && p.dest.SameTime(info.ModTime(), it.mtime)
+	if p.checks() && !p.parts.ours(it) {
 		same = false // not by this alone
 	}
 	return true, same, nil
@@ -63,7 +63,7 @@ func (p *pull) existing(ctx context.Context, it *item) (skipped bool, err error)
 		if info.Size() != it.size {
 			continue
 		}
-		same, err := p.same(ctx, f, name, it, k, safefs.SameTime(info.ModTime(), it.mtime))
+		same, err := p.same(ctx, f, name, it, k, p.dest.SameTime(info.ModTime(), it.mtime))
 		if err != nil {
 			return false, err
 		}
@@ -82,7 +82,7 @@ func (p *pull) existing(ctx context.Context, it *item) (skipped bool, err error)
 // same compares a file of the right size. Size and time prove it for the file's own name, unless contents are to be compared; with a number behind it
 // only content does, for then it may as well be another file of that folder.
 func (p *pull) same(ctx context.Context, f *safefs.Folder, name string, it *item, k int, sameTime bool) (bool, error) {
-	check := p.job.Request.Check
+	check := p.checks()
 	switch {
 	case sameTime && p.parts.ours(it):
 		return true, nil
@@ -113,6 +113,9 @@ func (p *pull) same(ctx context.Context, f *safefs.Folder, name string, it *item
 	}
 	return err == nil && ours.Equal(theirs), nil
 }
+
+// checks reports whether what is there already is compared by content.
+func (p *pull) checks() bool { return p.job.Request.Check || !p.dest.KeepsTimes() }
 
 // skip counts a file that is there already: as fetched, if an earlier attempt of this job brought it.
 func (p *pull) skip(it *item) {

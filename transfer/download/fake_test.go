@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"porchlight/discovery"
+	"porchlight/discovery/calm"
 	"porchlight/share"
 	"porchlight/share/content"
 	"porchlight/transfer"
@@ -382,7 +383,7 @@ func (w *world) job(id transfer.JobID) transfer.Job {
 
 func (w *world) until(id transfer.JobID, what string, ok func(transfer.Job) bool) transfer.Job {
 	w.t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(calm.Most(20 * time.Second)); ; time.Sleep(2 * time.Millisecond) {
 		j := w.job(id)
 		if ok(j) {
 			return j

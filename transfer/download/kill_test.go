@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"porchlight/discovery"
+	"porchlight/discovery/calm"
 	"porchlight/share"
 	"porchlight/share/content"
 	"porchlight/transfer"
@@ -201,7 +202,7 @@ func runChild(t *testing.T, dir string, epoch int, wait time.Duration) bool {
 	cmd.Env = append(os.Environ(), "PORCHLIGHT_DOWNLOAD_CHILD="+dir, "PORCHLIGHT_DOWNLOAD_EPOCH="+strconv.Itoa(epoch))
 	if wait == 0 {
 		cmd.Env = append(cmd.Env, "PORCHLIGHT_DOWNLOAD_FAST=1")
-		wait = 30 * time.Second
+		wait = calm.Most(30 * time.Second)
 	}
 	out := &strings.Builder{}
 	cmd.Stderr = out

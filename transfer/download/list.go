@@ -124,8 +124,10 @@ func (l *lister) entry(e share.Entry, path share.Path, first bool) error {
 func (l *lister) other(e share.Entry) {
 	why := transfer.SourceBroken
 	switch e.Reason {
-	case safefs.ReasonLink, safefs.ReasonDevice, safefs.ReasonPipe, safefs.ReasonSocket, safefs.ReasonMount:
+	case safefs.ReasonLink, safefs.ReasonDevice, safefs.ReasonPipe, safefs.ReasonSocket:
 		return
+	case safefs.ReasonMount:
+		why = transfer.OtherDisk
 	case safefs.ReasonName:
 		why = transfer.NameTrouble
 	case safefs.ReasonDeep:

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"porchlight/discovery/calm"
 	"porchlight/share"
 	"porchlight/share/safefs"
 	"porchlight/transfer"
@@ -39,11 +40,11 @@ func TestSlowDiskHoldsLittleWithoutNames(t *testing.T) {
 	id := w.pull("a")
 	select {
 	case <-held:
-	case <-time.After(20 * time.Second):
+	case <-time.After(calm.Most(20 * time.Second)):
 		t.Error("nothing was ever synced")
 	}
 	got, since := given.Load(), time.Now()
-	for end := time.Now().Add(20 * time.Second); time.Since(since) < 500*time.Millisecond && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(calm.Most(20 * time.Second)); time.Since(since) < 500*time.Millisecond && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if now := given.Load(); now != got {
 			got, since = now, time.Now()
 		}

@@ -141,7 +141,7 @@ func (p *pull) name(r *ready) (bool, error) {
 // equal reports whether the file that has the name is this one. Size and time are not enough: on a disk with its own idea of case it may be another file of this pull.
 func (p *pull) equal(r *ready, f *safefs.Folder) bool {
 	info, err := f.Stat(r.item.name)
-	return err == nil && !p.job.Request.Check && info.Mode().IsRegular() && info.Size() == r.size && safefs.SameTime(info.ModTime(), r.mtime) &&
+	return err == nil && !p.job.Request.Check && info.Mode().IsRegular() && info.Size() == r.size && (p.dest.SameTime(info.ModTime(), r.mtime) || !p.dest.KeepsTimes()) &&
 		p.part.Same(r.part, r.size, f, r.item.name)
 }
 

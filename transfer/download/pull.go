@@ -236,6 +236,10 @@ func (p *pull) disk(err error) error {
 	case errors.Is(err, safefs.ErrGone):
 		return &halt{state: transfer.Away, trouble: transfer.TargetGone, detail: p.job.Request.Into, err: err}
 	}
+	readOnly := &halt{state: transfer.Away, trouble: transfer.DiskReadOnly, detail: p.job.Request.Into, err: err}
+	if errors.Is(err, safefs.ErrReadOnly) && p.dest == nil { // the folder could not even be made
+		return readOnly
+	}
 	d, again := reopen(p.cfg.watch, p.job) // a drive that was pulled out fails in many ways
 	switch {
 	case again == nil:
@@ -243,7 +247,7 @@ func (p *pull) disk(err error) error {
 	case errors.Is(again, safefs.ErrGone):
 		return &halt{state: transfer.Away, trouble: transfer.TargetGone, detail: p.job.Request.Into, err: err}
 	case errors.Is(again, safefs.ErrReadOnly):
-		return &halt{state: transfer.Away, trouble: transfer.DiskReadOnly, detail: p.job.Request.Into, err: err}
+		return readOnly
 	}
 	return &halt{state: transfer.Failed, trouble: transfer.DiskTrouble, detail: p.job.Request.Into, err: err}
 }
@@ -263,7 +267,7 @@ func (p *pull) need() int64 {
 // checkSpace refuses early, once all is listed. Where contents are compared, nobody knows yet what is there already.
 func (p *pull) checkSpace() error {
 	left := p.tally.total.Load() - p.tally.bytes.Load()
-	if p.job.Request.Check || left <= p.owed.Load() {
+	if p.checks() || left <= p.owed.Load() {
 		return nil
 	}
 	free, err := p.free(p.dest)
@@ -323,8 +327,8 @@ func (p *pull) verdict(ctx context.Context, it *item, err error, tries *tries) e
 		return p.give(it, transfer.SourceBroken)
 	}
 	tries.broken++
-	if tries.broken < strikes {
-		sleep(ctx, p.cfg.Retry/8)
+	if tries.broken < strikes { // of a disk that has just gone the system still knows for a second what was on it
+		sleep(ctx, p.cfg.Retry/8<<(3*tries.broken-3))
 		return nil
 	}
 	if errors.Is(err, errBad) {

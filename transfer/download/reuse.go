@@ -228,7 +228,7 @@ func (l *lying) like(ctx context.Context, d *safefs.Dest, top string, it *item) 
 		l.tops[top] = bySize
 	}
 	for _, f := range bySize[it.size] {
-		if safefs.SameTime(f.mtime, it.mtime) && f.place != (place{it.dir, it.former}) && len(out) < maxLike {
+		if d.SameTime(f.mtime, it.mtime) && f.place != (place{it.dir, it.former}) && len(out) < maxLike {
 			out = append(out, f.place)
 		}
 	}

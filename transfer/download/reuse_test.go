@@ -112,8 +112,13 @@ func TestChangedFileTakesItsOldPieces(t *testing.T) {
 func underWay(t *testing.T, w *world, s *fakeSource, n int64) int64 {
 	t.Helper()
 	var given atomic.Int64
+	paused, open := gate()
+	defer open()
 	s.onBytes = func(_ share.Path, _ int64, b []byte) error {
-		if given.Add(int64(len(b))) > n {
+		switch all := given.Add(int64(len(b))); {
+		case all > n+3<<20: // the rest does not come before the pause, however long that takes
+			<-paused
+		case all > n:
 			time.Sleep(2 * time.Millisecond)
 		}
 		return nil
@@ -123,6 +128,7 @@ func underWay(t *testing.T, w *world, s *fakeSource, n int64) int64 {
 	if err := w.m.Pause(id); err != nil {
 		t.Fatal(err)
 	}
+	open()
 	had := w.state(id, transfer.Paused).Bytes
 	s.onBytes = nil
 	return had

@@ -27,8 +27,11 @@ type Conn struct {
 	*tls.Conn
 	cork    *cork
 	Session *Session
-	left    []byte       // read too much by whoever had the connection before
-	moved   atomic.Int64 // when something last came or went, ns since 1970
+	friend  bool       // it took a place as a friend's
+	from    netip.Addr // where it took it; both are set by Listener.enter
+	left    []byte     // read too much by whoever had the connection before
+	began   time.Time
+	moved   atomic.Int64 // when something last came or went, ns after began: clocks may be set meanwhile
 	closed  sync.Once
 	onClose func()
 }
@@ -45,6 +48,10 @@ type Session struct {
 	requests atomic.Int64
 	used     chan struct{} // closed by the second request: a lent connection is in use
 	gone     chan struct{} // closed with the connection
+
+	friend   func(discovery.DeviceID) bool // Listener.Friend
+	asked    atomic.Int64                  // when, after Began, in ns; 0 is never
+	isFriend atomic.Bool                   // what it said
 
 	breach func() // tells the Listener of a breach; nil on a connection that serves nobody
 	end    func() // closes the connection
@@ -104,6 +111,23 @@ func (s *Session) ProvedAny() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.proved) > 0
+}
+
+// friendFor is how long it is known whether a device is a friend: it is asked for each piece that is read, and who stops being one is cut
+// off anyhow.
+const friendFor = time.Second
+
+// Friend reports whether the other side is one for whom places are kept; everybody is where none are.
+func (s *Session) Friend() bool {
+	if s.friend == nil {
+		return true
+	}
+	now := time.Since(s.Began)
+	if at := s.asked.Load(); at == 0 || now-time.Duration(at) > friendFor {
+		s.isFriend.Store(s.friend(s.ID))
+		s.asked.Store(int64(max(now, 1)))
+	}
+	return s.isFriend.Load()
 }
 
 // End closes the connection.
@@ -188,7 +212,7 @@ func newConn(t *tls.Conn, k *cork) (*Conn, error) {
 	if a, ok := t.RemoteAddr().(*net.TCPAddr); ok {
 		s.Remote = unmap(a.AddrPort())
 	}
-	c := &Conn{Conn: t, cork: k, Session: s}
+	c := &Conn{Conn: t, cork: k, Session: s, began: s.Began}
 	s.end = func() { c.Close() } //nolint:errcheck // it is gone either way
 	return c, nil
 }
@@ -208,7 +232,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 	}
 	n, err := c.Conn.Read(p)
 	if n > 0 {
-		c.moved.Store(time.Now().UnixNano())
+		c.move()
 	}
 	return n, err
 }
@@ -217,7 +241,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 func (c *Conn) Write(p []byte) (int, error) {
 	n, err := c.cork.together(c.Conn, p)
 	if n > 0 {
-		c.moved.Store(time.Now().UnixNano())
+		c.move()
 	}
 	return n, err
 }

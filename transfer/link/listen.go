@@ -1,14 +1,12 @@
 package link
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
 	"net/netip"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,6 +20,10 @@ import (
 
 // Listener accepts connections, shakes hands and hands proven ones to an http.Server through Accept.
 type Listener struct {
+	// Friend says for which devices places are kept that strangers cannot take (wire.MaxStrangerConns): members of a private workgroup
+	// of this device, and those that people verified. It is asked with no lock held, and set before Run. With nil no places are kept.
+	Friend func(discovery.DeviceID) bool
+
 	in    net.Listener
 	ident *identity.Identity
 	log   *slog.Logger
@@ -33,10 +35,14 @@ type Listener struct {
 
 	mu      sync.Mutex  // guards the fields below
 	pending []*stranger // in the order they came
+	queue   []*stranger // of them, those whose handshake waits for its turn
+	armed   bool        // the queue will be looked at
 	addrs   map[netip.Addr]*source
+	homes   map[netip.Addr]time.Time       // when a friend last came from there
 	devices map[discovery.DeviceID][]*Conn // that have entered
-	open    map[netip.Addr]int             // connections with a device behind them
 	conns   int                            // their number
+	strange map[netip.Addr]int             // of them, those of strangers
+	others  int                            // the sum of these
 	refused int64
 	badAddr offences[netip.Addr]
 	badDev  offences[discovery.DeviceID]
@@ -47,7 +53,9 @@ type stranger struct {
 	net.Conn
 	addr  netip.Addr
 	since time.Time
-	spoke atomic.Bool // its part of the handshake has begun
+	spoke atomic.Bool   // its part of the handshake has begun
+	turn  chan struct{} // closed when its handshake may go on
+	out   chan struct{} // closed when it gave way
 }
 
 // source is what is counted of one address.
@@ -56,11 +64,14 @@ type source struct {
 	pending int
 }
 
+// newSource is what an address may do that nobody came from.
+func newSource() *rate.Limiter { return rate.NewLimiter(wire.NewAddrPerSecond, wire.NewAddrBurst) }
+
 // NewListener wraps a bound TCP listener. Nothing runs before Run.
 func NewListener(in net.Listener, ident *identity.Identity, log *slog.Logger) *Listener {
 	return &Listener{in: in, ident: ident, log: log, ready: make(chan *Conn), done: make(chan struct{}), corks: newCorks(),
 		all: rate.NewLimiter(wire.NewPerSecond, wire.NewBurst), addrs: map[netip.Addr]*source{}, devices: map[discovery.DeviceID][]*Conn{},
-		open: map[netip.Addr]int{}, badAddr: offences[netip.Addr]{}, badDev: offences[discovery.DeviceID]{}}
+		homes: map[netip.Addr]time.Time{}, strange: map[netip.Addr]int{}, badAddr: offences[netip.Addr]{}, badDev: offences[discovery.DeviceID]{}}
 }
 
 // Run accepts until ctx ends or the listener breaks, and has joined every handshake when it returns.
@@ -94,7 +105,7 @@ func (l *Listener) Run(ctx context.Context) error {
 
 // admit counts a new connection against the limits.
 func (l *Listener) admit(c net.Conn) (*stranger, bool) {
-	st := &stranger{Conn: c, since: time.Now()}
+	st := &stranger{Conn: c, since: time.Now(), turn: make(chan struct{}), out: make(chan struct{})}
 	if a, ok := c.RemoteAddr().(*net.TCPAddr); ok {
 		st.addr = a.AddrPort().Addr().Unmap()
 	}
@@ -109,50 +120,16 @@ func (l *Listener) admit(c net.Conn) (*stranger, bool) {
 				}
 			}
 		}
-		s = &source{limit: rate.NewLimiter(wire.NewAddrPerSecond, wire.NewAddrBurst)}
+		s = &source{limit: newSource()}
 		l.addrs[st.addr] = s
 	}
-	if l.badAddr.refused(st.addr, st.since) || s.pending >= wire.MaxPendingAddr || !s.limit.Allow() || !l.room(st.since) {
+	if l.badAddr.refused(st.addr, st.since) || s.pending >= wire.MaxPendingAddr || !s.limit.Allow() || !l.room(st) {
 		l.refused++
 		return nil, false
 	}
 	l.pending = append(l.pending, st)
 	s.pending++
 	return st, true
-}
-
-// slow is how long a stranger that is no longer silent keeps its place when others want it: no honest one needs so long.
-const slow = time.Second
-
-// room makes room for one more stranger. When there is none, whoever has been silent the longest gives way, or else
-// whoever is slow: a neighbour speaks at once, and must get in while others open connections and say nothing. The caller holds mu.
-func (l *Listener) room(now time.Time) bool {
-	if len(l.pending) < wire.MaxPending {
-		return true
-	}
-	i := slices.IndexFunc(l.pending, func(s *stranger) bool { return !s.spoke.Load() })
-	if i < 0 && now.Sub(l.pending[0].since) > slow {
-		i = 0
-	}
-	if i < 0 {
-		return false
-	}
-	st := l.pending[i]
-	l.forget(st)
-	st.Close()
-	return true
-}
-
-// forget takes a stranger off the list. The caller holds mu.
-func (l *Listener) forget(st *stranger) {
-	i := slices.Index(l.pending, st)
-	if i < 0 {
-		return // it gave way before
-	}
-	l.pending = slices.Delete(l.pending, i, i+1)
-	if s := l.addrs[st.addr]; s != nil {
-		s.pending--
-	}
 }
 
 // leave ends the pending of a stranger: it said hello, or is gone.
@@ -172,10 +149,7 @@ func (l *Listener) shake(ctx context.Context, st *stranger) {
 	c := config(l.ident, nil)
 	c.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { // what costs something begins now
 		st.spoke.Store(true)
-		if l.all.Wait(hctx) != nil {
-			return nil, context.DeadlineExceeded
-		}
-		return nil, nil //nolint:nilnil // the same configuration
+		return nil, l.await(hctx, st) // nil: the same configuration
 	}
 	t := tls.Server(k, c)
 	if err := t.HandshakeContext(hctx); err != nil {
@@ -226,10 +200,11 @@ func (l *Listener) Push(c *Conn) bool {
 // push is Push; greeted is called once, when the hello came or the connection is closed.
 func (l *Listener) push(c *Conn, greeted func()) bool {
 	s := c.Session
+	s.friend = l.Friend
 	ok, old := l.enter(c, func() {
 		s.forgo()
 		greeted()
-		l.exit(s.ID, c)
+		l.exit(c)
 	})
 	if old != nil {
 		old.Close()
@@ -248,55 +223,6 @@ func (l *Listener) push(c *Conn, greeted func()) bool {
 	case <-l.done:
 		c.Close()
 		return false
-	}
-}
-
-// quiet is how long nothing must have come or gone on a connection for it to give way to a new one of the same device. A device that
-// lost its network, or has another address now, never closes the ones from before; what it uses is never quiet for so long.
-const quiet = 3 * time.Second
-
-// enter counts a proven connection against the limits. If the device has as many as it may, the one that was quiet the longest is
-// returned, for the caller to close. onClose is called when c is closed, if it entered.
-func (l *Listener) enter(c *Conn, onClose func()) (ok bool, old *Conn) {
-	s, now := c.Session, time.Now()
-	addr := s.Remote.Addr()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	mine := l.devices[s.ID]
-	if len(mine) >= wire.MaxDeviceConns {
-		old = slices.MinFunc(mine, func(a, b *Conn) int { return cmp.Compare(a.moved.Load(), b.moved.Load()) })
-		if now.Sub(time.Unix(0, old.moved.Load())) < quiet {
-			l.refused++
-			return false, nil
-		}
-	}
-	crowd := l.open[addr] >= wire.MaxAddrConns && addr.IsValid() && !addr.IsLoopback()
-	if crowd || l.conns >= wire.MaxConns || l.badDev.refused(s.ID, now) {
-		l.refused++
-		return false, nil
-	}
-	c.onClose = onClose
-	c.moved.Store(now.UnixNano())
-	l.devices[s.ID] = append(mine, c)
-	l.open[addr]++
-	l.conns++
-	return true, old
-}
-
-func (l *Listener) exit(id discovery.DeviceID, c *Conn) {
-	addr := c.Session.Remote.Addr()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.conns--
-	mine := l.devices[id]
-	if i := slices.Index(mine, c); i >= 0 {
-		mine = slices.Delete(mine, i, i+1)
-	}
-	if l.devices[id] = mine; len(mine) == 0 {
-		delete(l.devices, id)
-	}
-	if l.open[addr]--; l.open[addr] <= 0 {
-		delete(l.open, addr)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"porchlight/discovery"
+	"porchlight/discovery/calm"
 	"porchlight/transfer/wire"
 )
 
@@ -80,7 +81,7 @@ func TestEnd(t *testing.T) {
 		for _, s := range []*Session{g.Conn.Session, there} {
 			select {
 			case <-s.Gone():
-			case <-time.After(5 * time.Second):
+			case <-time.After(calm.Most(5 * time.Second)):
 				t.Errorf("ended here %v: not gone", here)
 			}
 		}

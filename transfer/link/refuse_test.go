@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"porchlight/discovery/calm"
 	"porchlight/discovery/identity"
 	"porchlight/transfer"
 	"porchlight/transfer/wire"
@@ -65,6 +66,18 @@ func shown(t *testing.T, own *identity.Identity) (refused, accepted map[string]*
 	}
 	chain := plain
 	chain.Certificate = append([][]byte{plain.Certificate[0]}, made(t, ec, nil).Certificate...)
+	hundred := plain
+	for range 100 {
+		hundred.Certificate = append(hundred.Certificate[:len(hundred.Certificate):len(hundred.Certificate)], plain.Certificate[0])
+	}
+	long := plain
+	for range 1000 {
+		long.Certificate = append(long.Certificate[:len(long.Certificate):len(long.Certificate)], plain.Certificate[0])
+	}
+	p521, err := ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
 	padding := pkix.Extension{Id: asn1.ObjectIdentifier{1, 2, 3, 4}, Value: make([]byte, 100<<10)}
 	garbage := tls.Certificate{Certificate: [][]byte{[]byte("no certificate")}, PrivateKey: key}
 	refused = map[string]*tls.Config{
@@ -77,6 +90,9 @@ func shown(t *testing.T, own *identity.Identity) (refused, accepted map[string]*
 		"an ECDSA certificate":             cert(made(t, ec, nil)),
 		"an RSA certificate":               cert(made(t, rs, nil)),
 		"a chain of two":                   cert(chain),
+		"a P-521 certificate":              cert(made(t, p521, nil)),
+		"a chain of a hundred":             cert(hundred),
+		"a chain of a thousand":            cert(long),
 		"the same twice":                   cert(tls.Certificate{Certificate: [][]byte{plain.Certificate[0], plain.Certificate[0]}, PrivateKey: key}),
 		"a large certificate":              cert(made(t, key, func(c *x509.Certificate) { c.ExtraExtensions = []pkix.Extension{padding} })),
 		"no certificate at all, but bytes": cert(garbage),
@@ -121,12 +137,12 @@ func TestStrangersWithoutIdentity(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		c.SetDeadline(began.Add(4 * time.Second)) //nolint:errcheck // the handshake tells
+		c.SetDeadline(began.Add(calm.Most(4 * time.Second))) //nolint:errcheck // the handshake tells
 		s := tls.Client(c, cfg)
 		if err = s.Handshake(); err == nil {
 			err = helloOver(s)
 		}
-		if took := time.Since(began); took > 2*time.Second {
+		if took := time.Since(began); took > calm.Most(2*time.Second) {
 			t.Errorf("%s: %v", name, took)
 		}
 		return err
@@ -147,8 +163,8 @@ func TestStrangersWithoutIdentity(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		io.WriteString(c, first)                       //nolint:errcheck // the end tells
-		c.SetDeadline(time.Now().Add(2 * time.Second)) //nolint:errcheck // likewise
+		io.WriteString(c, first)                                  //nolint:errcheck // the end tells
+		c.SetDeadline(time.Now().Add(calm.Most(2 * time.Second))) //nolint:errcheck // likewise
 		if _, err := io.Copy(io.Discard, c); isTimeout(err) {
 			t.Errorf("%s: the connection stays open", name)
 		}
@@ -165,7 +181,7 @@ func isTimeout(err error) bool {
 // emptied waits until nobody is pending.
 func emptied(t *testing.T, l *Listener) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(calm.Most(5 * time.Second)); ; time.Sleep(time.Millisecond) {
 		l.mu.Lock()
 		pending, conns := len(l.pending), l.conns
 		l.mu.Unlock()
@@ -196,7 +212,7 @@ func TestServersWithoutIdentity(t *testing.T) {
 				return
 			}
 			defer theirs.Close()
-			theirs.SetDeadline(time.Now().Add(3 * time.Second)) //nolint:errcheck // the handshake tells
+			theirs.SetDeadline(time.Now().Add(calm.Most(3 * time.Second))) //nolint:errcheck // the handshake tells
 			s := tls.Server(theirs, cfg)
 			if s.Handshake() == nil {
 				io.Copy(io.Discard, s) //nolint:errcheck // it never answers

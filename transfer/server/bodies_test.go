@@ -87,62 +87,64 @@ func sequence(t testing.TB, n int, v any) []byte {
 // TestGroupBodiesThatAreNone: what is no message of a workgroup or a meeting, or over a limit, closes its connection at once, to
 // whatever route it was sent.
 func TestGroupBodiesThatAreNone(t *testing.T) {
-	v := newVictim(t, &pipes{make(chan net.Conn), make(chan struct{})}, sociable)
-	wg := wire.RouteGroup + groupID.String()
-	posts := []string{wg + wire.RouteSync, wg + wire.RouteEntries, wg + wire.RouteFetch, wire.RouteMove, wire.RouteJoin, wire.RouteJoinConfirm, wire.RouteSAS,
-		wire.RouteSASReveal, wire.RouteSASConfirm, wire.RouteRecover}
-	type bad struct {
-		route, name string
-		body        []byte
-	}
-	var all []bad
-	for name, b := range bodies() {
-		if name == "a float" || name == "texts for all" {
-			continue // of the wrong type in fields that no message here has
+	synctest.Test(t, func(t *testing.T) {
+		v := newVictim(t, &pipes{make(chan net.Conn), make(chan struct{})}, sociable)
+		wg := wire.RouteGroup + groupID.String()
+		posts := []string{wg + wire.RouteSync, wg + wire.RouteEntries, wg + wire.RouteFetch, wire.RouteMove, wire.RouteJoin, wire.RouteJoinConfirm, wire.RouteSAS,
+			wire.RouteSASReveal, wire.RouteSASConfirm, wire.RouteRecover}
+		type bad struct {
+			route, name string
+			body        []byte
 		}
+		var all []bad
+		for name, b := range bodies() {
+			if name == "a float" || name == "texts for all" {
+				continue // of the wrong type in fields that no message here has
+			}
+			for _, route := range posts {
+				all = append(all, bad{route, name, b})
+			}
+		}
+		long := make([]byte, 1<<20)
 		for _, route := range posts {
-			all = append(all, bad{route, name, b})
+			all = append(all, bad{route, "a megabyte", long})
 		}
-	}
-	long := make([]byte, 1<<20)
-	for _, route := range posts {
-		all = append(all, bad{route, "a megabyte", long})
-	}
-	all = append(all,
-		bad{posts[0], "IDs nobody asked for", message(t, map[string]any{"count": 1, "heads": make([]byte, 32), "ids": make([]byte, wire.MaxSyncAsk)})},
-		bad{posts[1], "an empty entry", sequence(t, 1, wire.LedgerEntry{})},
-		bad{posts[1], "a long entry", sequence(t, 1, wire.LedgerEntry{Entry: make([]byte, ledger.MaxEntry+1)})},
-		bad{posts[1], "too many entries", sequence(t, workgroup.MaxBatch+1, wire.LedgerEntry{Entry: []byte{1}})},
-		bad{posts[1], "too many bytes", sequence(t, workgroup.MaxBatchBytes/ledger.MaxEntry+1, wire.LedgerEntry{Entry: make([]byte, ledger.MaxEntry)})},
-		bad{posts[2], "half an ID", message(t, wire.EntryIDs{IDs: make([]byte, 9)})},
-		bad{posts[2], "too many IDs", message(t, wire.EntryIDs{IDs: make([]byte, 8*workgroup.MaxBatch+8)})},
-		bad{posts[3], "a welcome without entries", sequence(t, 1, wire.MeetItem{Kind: wire.MeetWelcome, Workgroup: groupID[:], Count: 1})},
-		bad{posts[3], "entries without a welcome", sequence(t, 1, wire.MeetItem{Kind: wire.MeetEntry, Entry: []byte{1}})},
-		bad{posts[3], "pictures", sequence(t, 1, wire.MeetItem{Kind: wire.MeetSame})},
-		bad{posts[3], "nothing but beats", sequence(t, wire.MaxBeats+1, wire.MeetItem{Kind: wire.MeetBeat})},
-		bad{posts[4], "a long message", message(t, wire.PairMessage{Msg: make([]byte, pairing.MaxMessage+20)})},
-	)
-	var worst time.Duration
-	for _, b := range all {
-		a := v.lends(t) // those it accepts are counted
-		a.send(helloRequest(t, helloOf("mallory"), ""))
-		if res, _ := a.answer(); res == nil || res.StatusCode != http.StatusOK {
-			t.Fatalf("a proper hello: %v", res)
+		all = append(all,
+			bad{posts[0], "IDs nobody asked for", message(t, map[string]any{"count": 1, "heads": make([]byte, 32), "ids": make([]byte, wire.MaxSyncAsk)})},
+			bad{posts[1], "an empty entry", sequence(t, 1, wire.LedgerEntry{})},
+			bad{posts[1], "a long entry", sequence(t, 1, wire.LedgerEntry{Entry: make([]byte, ledger.MaxEntry+1)})},
+			bad{posts[1], "too many entries", sequence(t, workgroup.MaxBatch+1, wire.LedgerEntry{Entry: []byte{1}})},
+			bad{posts[1], "too many bytes", sequence(t, workgroup.MaxBatchBytes/ledger.MaxEntry+1, wire.LedgerEntry{Entry: make([]byte, ledger.MaxEntry)})},
+			bad{posts[2], "half an ID", message(t, wire.EntryIDs{IDs: make([]byte, 9)})},
+			bad{posts[2], "too many IDs", message(t, wire.EntryIDs{IDs: make([]byte, 8*workgroup.MaxBatch+8)})},
+			bad{posts[3], "a welcome without entries", sequence(t, 1, wire.MeetItem{Kind: wire.MeetWelcome, Workgroup: groupID[:], Count: 1})},
+			bad{posts[3], "entries without a welcome", sequence(t, 1, wire.MeetItem{Kind: wire.MeetEntry, Entry: []byte{1}})},
+			bad{posts[3], "pictures", sequence(t, 1, wire.MeetItem{Kind: wire.MeetSame})},
+			bad{posts[3], "nothing but beats", sequence(t, wire.MaxBeats+1, wire.MeetItem{Kind: wire.MeetBeat})},
+			bad{posts[4], "a long message", message(t, wire.PairMessage{Msg: make([]byte, pairing.MaxMessage+20)})},
+		)
+		var worst time.Duration
+		for _, b := range all {
+			a := v.lends(t) // those it accepts are counted
+			a.send(helloRequest(t, helloOf("mallory"), ""))
+			if res, _ := a.answer(); res == nil || res.StatusCode != http.StatusOK {
+				t.Fatalf("a proper hello: %v", res)
+			}
+			began := time.Now()
+			go a.send(fmt.Sprintf("POST %s HTTP/1.1\r\nHost: d\r\nContent-Length: %d\r\n\r\n%s", b.route, len(b.body), b.body))
+			res, _ := a.answer()
+			refused := res == nil || res.StatusCode == http.StatusConflict || res.StatusCode == http.StatusRequestEntityTooLarge
+			if closed := a.closed(2 * time.Second); !refused || !closed {
+				t.Errorf("%s to %s: answered %v, closed %v", b.name, b.route, res, closed)
+			}
+			worst = max(worst, time.Since(began))
+			a.Close()
 		}
-		began := time.Now()
-		go a.send(fmt.Sprintf("POST %s HTTP/1.1\r\nHost: d\r\nContent-Length: %d\r\n\r\n%s", b.route, len(b.body), b.body))
-		res, _ := a.answer()
-		refused := res == nil || res.StatusCode == http.StatusConflict || res.StatusCode == http.StatusRequestEntityTooLarge
-		if closed := a.closed(2 * time.Second); !refused || !closed {
-			t.Errorf("%s to %s: answered %v, closed %v", b.name, b.route, res, closed)
+		t.Logf("%d bodies to %d routes: refused and closed within %v", len(all), len(posts), worst)
+		if worst > time.Second {
+			t.Errorf("the slowest took %v", worst)
 		}
-		worst = max(worst, time.Since(began))
-		a.Close()
-	}
-	t.Logf("%d bodies to %d routes: refused and closed within %v", len(all), len(posts), worst)
-	if worst > time.Second {
-		t.Errorf("the slowest took %v", worst)
-	}
+	})
 }
 
 // TestFloodOfEntries: one member may hand in so many entries, and then waits, as nobody else has to.

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"porchlight/discovery/calm"
 )
 
 // connectsVar is how many connections TestManyConnects makes; `make release-check` asks for 10,000.
@@ -100,7 +102,7 @@ func TestManyConnects(t *testing.T) {
 	began := time.Now()
 	visits(8, each)
 	took := time.Since(began)
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(calm.Most(10 * time.Second)); ; time.Sleep(10 * time.Millisecond) {
 		g, f := held(t)
 		if g <= goroutines+5 && f <= files+5 {
 			t.Logf("%d connections to %d devices in %v: goroutines %d, then %d; files %d, then %d", len(victims)*each, len(victims), took, goroutines, g, files, f)
@@ -117,7 +119,7 @@ func TestManyConnects(t *testing.T) {
 
 // knock is attack over a dialler of its own, for many goroutines.
 func (v *victim) knock(d *net.Dialer) (*attacker, error) {
-	ctx, cancel := context.WithTimeout(v.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(v.t.Context(), calm.Most(10*time.Second))
 	defer cancel()
 	c, err := d.DialContext(ctx, "tcp", v.addr.String())
 	if err != nil {

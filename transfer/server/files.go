@@ -177,12 +177,11 @@ func (s *Server) copyRange(ctx context.Context, w *paced, f *safefs.File, rg tra
 
 // readAll fills p from a file, in its turn. A file that has become shorter is broken: what is in p is of some other file.
 func (s *Server) readAll(ctx context.Context, f *safefs.File, p []byte, off int64) error {
-	select {
-	case s.reads <- struct{}{}:
-		defer func() { <-s.reads }()
-	case <-ctx.Done():
+	done, err := s.reads.take(ctx, nil)
+	if err != nil {
 		return ctx.Err()
 	}
+	defer done()
 	if n, err := f.ReadAt(p, off); n < len(p) {
 		return errors.Join(transfer.ErrChanged, err)
 	}
@@ -326,12 +325,11 @@ func (s *Server) readSmall(ctx context.Context, files *safefs.Batch, it wire.Pac
 	if len(it.Version) != len(share.Version{}) {
 		return 0, transfer.ErrProtocol
 	}
-	select {
-	case s.reads <- struct{}{}:
-		defer func() { <-s.reads }()
-	case <-ctx.Done():
+	done, err := s.reads.take(ctx, nil)
+	if err != nil {
 		return 0, ctx.Err()
 	}
+	defer done()
 	return files.Read(share.Path(it.Path), share.Version(it.Version), buf)
 }
 

@@ -240,20 +240,16 @@ func (s *Server) beginSend(r *http.Request, cost int64) (done func(), err error)
 	}
 	patience := time.NewTimer(wire.Patience)
 	defer patience.Stop()
-	select {
-	case s.sends <- struct{}{}:
-	case <-patience.C:
-		end()
-		return nil, transfer.ErrBusy
-	case <-r.Context().Done():
-		end()
-		return nil, transfer.ErrAway
-	}
-	give, err := s.memory.take(r.Context(), cost)
+	leave, err := s.sends.take(r.Context(), patience.C)
 	if err != nil {
-		<-s.sends
 		end()
 		return nil, err
 	}
-	return func() { give(); <-s.sends; end() }, nil
+	give, err := s.memory.take(r.Context(), cost)
+	if err != nil {
+		leave()
+		end()
+		return nil, err
+	}
+	return func() { give(); leave(); end() }, nil
 }

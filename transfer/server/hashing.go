@@ -40,6 +40,7 @@ type gathering struct {
 // anybody waits for an answer, and ends when nobody has asked for it for a while.
 type build struct {
 	dev   discovery.DeviceID // who asked first
+	odd   bool               // that is a stranger
 	idle  *time.Timer
 	done  chan struct{} // closed when the fields below are set
 	layer content.Layer
@@ -119,7 +120,7 @@ func (s *Server) layerOf(ctx context.Context, dev discovery.DeviceID, tree *safe
 	patience := time.NewTimer(wire.Patience)
 	defer patience.Stop()
 	for {
-		b, freed, err := s.begin(dev, tree, f.Entry())
+		b, freed, err := s.begin(ctx, dev, tree, f.Entry())
 		if err != nil {
 			return content.Layer{}, err
 		}
@@ -141,21 +142,24 @@ func (s *Server) layerOf(ctx context.Context, dev discovery.DeviceID, tree *safe
 }
 
 // begin returns the reading of a file, begun if it was not; nil if too many are being read, and what is closed when one ends.
-func (s *Server) begin(dev discovery.DeviceID, tree *safefs.Tree, e share.Entry) (*build, <-chan struct{}, error) {
-	h := s.hashing
+func (s *Server) begin(ctx context.Context, dev discovery.DeviceID, tree *safefs.Tree, e share.Entry) (*build, <-chan struct{}, error) {
+	h, odd := s.hashing, isStranger(ctx)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if b := h.builds[e.Version]; b != nil {
 		b.idle.Reset(wire.ClientIdle)
 		return b, nil, nil
 	}
-	mine := 0
+	mine, strangers := 0, 0
 	for _, b := range h.builds {
 		if b.dev == dev {
 			mine++
 		}
+		if b.odd {
+			strangers++
+		}
 	}
-	if mine >= wire.DeviceBuilds || len(h.builds) >= wire.MaxBuilds {
+	if mine >= wire.DeviceBuilds || len(h.builds) >= wire.MaxBuilds || odd && strangers >= wire.MaxStrangerBuilds {
 		return nil, h.freed, nil
 	}
 	if s.life == nil || s.life.Err() != nil {
@@ -165,12 +169,12 @@ func (s *Server) begin(dev discovery.DeviceID, tree *safefs.Tree, e share.Entry)
 	if err != nil {
 		return nil, nil, err
 	}
-	ctx, cancel := context.WithCancel(s.life)
-	b := &build{dev: dev, done: make(chan struct{}), idle: time.AfterFunc(wire.ClientIdle, cancel)}
+	bctx, cancel := context.WithCancel(s.life)
+	b := &build{dev: dev, odd: odd, done: make(chan struct{}), idle: time.AfterFunc(wire.ClientIdle, cancel)}
 	h.builds[e.Version] = b
 	s.running.Go(func() {
 		defer cancel()
-		b.layer, b.err = h.read(ctx, f, e.Version)
+		b.layer, b.err = h.read(bctx, f, e.Version)
 		b.idle.Stop()
 		h.mu.Lock()
 		delete(h.builds, e.Version)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"porchlight/discovery"
+	"porchlight/discovery/calm"
 	"porchlight/discovery/identity"
 	"porchlight/discovery/keyring"
 	"porchlight/discovery/ledger"
@@ -234,7 +235,7 @@ func (h *household) heard() []string {
 // eventually waits for something.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(calm.Most(5 * time.Second)); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("never: %s", what)
 		}

@@ -14,6 +14,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"porchlight/discovery/calm"
 	"porchlight/discovery/canon"
 	"porchlight/share"
 	"porchlight/transfer/wire"
@@ -61,7 +62,7 @@ func TestBadRequestsCloseTheConnection(t *testing.T) {
 				t.Errorf("%s: answered %v, want %d", tt.name, res, tt.want)
 			}
 		}
-		if !a.closed(3 * time.Second) {
+		if !a.closed(calm.Most(3 * time.Second)) {
 			t.Errorf("%s: the connection stays open", tt.name)
 		}
 	}
@@ -132,11 +133,11 @@ func TestBreachesAreRemembered(t *testing.T) {
 	for range 3 {
 		a := v.attack(mallory)
 		a.send("GET /v1/shares HTTP/1.1\r\nHost: d\r\n\r\n")
-		if !a.closed(3 * time.Second) {
+		if !a.closed(calm.Most(3 * time.Second)) {
 			t.Error("stays open")
 		}
 	}
-	if a := v.attack(mallory); !a.closed(3 * time.Second) {
+	if a := v.attack(mallory); !a.closed(calm.Most(3 * time.Second)) {
 		t.Error("who broke the protocol three times is let in again at once")
 	}
 	v.honest()
@@ -159,6 +160,7 @@ func TestFloods(t *testing.T) {
 	v := onTCP(t)
 	mallory := someone(t)
 	pipelined, streams, lists := v.hello(mallory), v.hello(mallory), v.hello(mallory)
+	began := time.Now()
 	go pipelined.send(strings.Repeat("GET /v1/shares HTTP/1.1\r\nHost: d\r\n\r\n", 3000))
 	go lists.send(strings.Repeat("GET "+listPath("/list?path=&deep=1")+" HTTP/1.1\r\nHost: d\r\n\r\n", 300))
 	streams.send("GET /v1/events HTTP/1.1\r\nHost: d\r\n\r\n") // and never reads
@@ -167,7 +169,7 @@ func TestFloods(t *testing.T) {
 	}
 	v.honest()
 	seen := map[int]int{}
-	for range 700 {
+	for range 2000 {
 		res, _ := pipelined.answer()
 		if res == nil {
 			break
@@ -177,8 +179,10 @@ func TestFloods(t *testing.T) {
 			break
 		}
 	}
-	if seen[200] == 0 || seen[429] == 0 {
-		t.Errorf("a flood of requests was answered with %v", seen)
+	// A computer that is busy with something else may answer no faster than a device may ask: then nothing need be refused.
+	may := wire.RequestsBurst + int(wire.RequestsPerSecond*time.Since(began).Seconds()) + 10
+	if seen[200] == 0 || seen[200] > may {
+		t.Errorf("a flood of requests was answered with %v; %d may be", seen, may)
 	}
 }
 
@@ -189,14 +193,14 @@ func TestOneDeviceHasItsShare(t *testing.T) {
 	for range wire.MaxDeviceConns {
 		all = append(all, v.hello(mallory))
 	}
-	if a := v.attack(mallory); !a.closed(3 * time.Second) {
+	if a := v.attack(mallory); !a.closed(calm.Most(3 * time.Second)) {
 		t.Error("one connection too many")
 	}
 	for _, a := range all[:4] {
 		a.events()
 	}
 	for i, a := range all[:2] {
-		a.SetReadDeadline(time.Now().Add(3 * time.Second)) //nolint:errcheck // the answer tells
+		a.SetReadDeadline(time.Now().Add(calm.Most(3 * time.Second))) //nolint:errcheck // the answer tells
 		if _, _, err := a.rest(); err != nil {
 			t.Errorf("event stream %d of four goes on: %v", i, err)
 		}
@@ -258,7 +262,7 @@ func TestLooksEndWithTheStream(t *testing.T) {
 	}
 	a.Close()
 	for began := time.Now(); v.watches() > 0; time.Sleep(time.Millisecond) {
-		if time.Since(began) > 3*time.Second {
+		if time.Since(began) > calm.Most(3*time.Second) {
 			t.Fatal("the folder is watched for nobody")
 		}
 	}

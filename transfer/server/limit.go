@@ -22,7 +22,8 @@ type paced struct {
 
 // paced returns a writer for bytes of files that answer r; its turn must be left.
 func (s *Server) paced(w http.ResponseWriter, r *http.Request) *paced {
-	who := link.SessionOf(r.Context()).ID
+	sess := link.SessionOf(r.Context())
+	who := sharer(sess.ID, sess.Friend(), sess.Remote.Addr())
 	return &paced{ResponseWriter: w, ctx: r.Context(), limit: s.cfg.Uploads, who: who, turn: s.turns.enter(who), shared: true}
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"porchlight/discovery"
+	"porchlight/discovery/calm"
 	"porchlight/discovery/ledger"
 	"porchlight/discovery/pairing"
 	"porchlight/discovery/workgroup"
@@ -22,7 +23,7 @@ import (
 
 // proves shows a code on a connection, up to message 4.
 func (h *household) proves(m *client.Meeting, s *link.Session, code pairing.Code) error {
-	ctx, cancel := context.WithTimeout(h.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(h.t.Context(), calm.Most(10*time.Second))
 	defer cancel()
 	j, msg, err := pairing.NewJoin(pairing.Channel{Exporter: [32]byte(s.Exporter), Inviter: s.ID, Joiner: h.ident.ID()}, code, h.name, rand.Reader)
 	if err != nil {
@@ -42,7 +43,7 @@ func (h *household) proves(m *client.Meeting, s *link.Session, code pairing.Code
 
 // looks exchanges the messages of a comparison and returns what h sees.
 func (h *household) looks(m *client.Meeting, s *link.Session, p pairing.Purpose) (pairing.SAS, error) {
-	ctx, cancel := context.WithTimeout(h.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(h.t.Context(), calm.Most(10*time.Second))
 	defer cancel()
 	side, msg, err := pairing.NewSASJoiner(pairing.Channel{Exporter: [32]byte(s.Exporter), Inviter: s.ID, Joiner: h.ident.ID()}, p, h.name, rand.Reader)
 	if err != nil {

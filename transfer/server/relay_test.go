@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"porchlight/discovery"
+	"porchlight/discovery/calm"
 	"porchlight/discovery/pairing"
 	"porchlight/discovery/workgroup"
 	"porchlight/transfer"
@@ -68,7 +69,7 @@ func (r *relay) pass(s *link.Session, what string, msg []byte, how func(*client.
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.t.Context()), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.t.Context()), calm.Most(5*time.Second))
 	defer cancel()
 	out, err := how(m, ctx, msg)
 	r.mu.Lock()

@@ -79,11 +79,11 @@ type Server struct {
 	crowds  crowds
 	surveys surveys
 	buffers sync.Pool // *[]byte of content.PieceSize
-	sends   chan struct{}
-	reads   chan struct{}
+	sends   slots     // answers with bytes of files
+	reads   slots     // of them reading the disk
 	turns   turns
-	memory  *budget // for bytes of files and layers
-	lists   *budget // for listings, and ledgers
+	memory  pool // for bytes of files and layers
+	lists   pool // for listings, and ledgers
 	lobby   *lobby
 	checks  checks
 	life    context.Context //nolint:containedctx // of Serve, for what outlives one request
@@ -103,8 +103,8 @@ func New(cfg Config) *Server {
 	if cfg.Circle == nil {
 		cfg.Circle = noCircle{}
 	}
-	s := &Server{cfg: cfg, devices: map[discovery.DeviceID]*device{}, hashing: newHashing(cfg.Layers), sends: make(chan struct{}, wire.MaxSends),
-		reads: make(chan struct{}, wire.MaxReads), memory: newBudget(wire.MaxBuffers), lists: newBudget(wire.MaxListBuffers),
+	s := &Server{cfg: cfg, devices: map[discovery.DeviceID]*device{}, hashing: newHashing(cfg.Layers), sends: newSlots(wire.MaxSends, wire.MaxStrangerSends),
+		reads: newSlots(wire.MaxReads, wire.MaxStrangerReads), memory: newPool(wire.MaxBuffers, wire.MaxStrangerBuffers), lists: newPool(wire.MaxListBuffers, wire.MaxStrangerListBuffers),
 		lobby: newLobby(), checks: make(checks, wire.MaxChecks)}
 	s.crowds.files, s.surveys.shares = map[crowdKey]*crowd{}, map[share.ID]*survey{}
 	s.turns.devices = map[discovery.DeviceID]*sender{}

@@ -37,16 +37,18 @@ func (p *pipes) Addr() net.Addr { return &net.UnixAddr{} }
 func inMemory(t *testing.T) *victim {
 	p := &pipes{make(chan net.Conn), make(chan struct{})}
 	v := newVictim(t, p)
-	v.dial = func(ctx context.Context) (net.Conn, error) {
-		a, b := net.Pipe()
-		select {
-		case p.in <- b:
-			return a, nil
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
+	v.dial = p.dial
 	return v
+}
+
+func (p *pipes) dial(ctx context.Context) (net.Conn, error) {
+	a, b := net.Pipe()
+	select {
+	case p.in <- b:
+		return a, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // TestSlowness: whoever sends or reads too slowly is given up in time, and holds up nobody meanwhile.

@@ -268,12 +268,11 @@ func (s *Server) copyContent(ctx context.Context, w *paced, by pass, h Holding, 
 }
 
 func (s *Server) readHolding(ctx context.Context, h Holding, p []byte, off int64) error {
-	select {
-	case s.reads <- struct{}{}:
-		defer func() { <-s.reads }()
-	case <-ctx.Done():
+	done, err := s.reads.take(ctx, nil)
+	if err != nil {
 		return ctx.Err()
 	}
+	defer done()
 	if n, err := h.ReadAt(p, off); n < len(p) {
 		return errors.Join(transfer.ErrGone, err)
 	}

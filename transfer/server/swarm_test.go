@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"porchlight/discovery"
+	"porchlight/discovery/calm"
 	"porchlight/discovery/identity"
 	"porchlight/share"
 	"porchlight/share/content"
@@ -181,7 +182,7 @@ func ticketOf(t *testing.T, by *identity.Identity, holder discovery.DeviceID, ro
 }
 
 func within(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), calm.Most(20*time.Second))
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -208,7 +209,7 @@ func TestPullersAreIntroduced(t *testing.T) {
 		began := time.Now()
 		for {
 			got, err := a.Swarm(within(t), a.id(), shareID, e, empty, true)
-			if err != nil || got.Others > 0 || time.Since(began) > 10*time.Second {
+			if err != nil || got.Others > 0 || time.Since(began) > calm.Most(10*time.Second) {
 				waiting <- result{got, err, time.Since(began)}
 				return
 			}

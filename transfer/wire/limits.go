@@ -75,6 +75,18 @@ const (
 	RefuseMost  = time.Hour
 )
 
+// Strangers with a hello: devices that share no private workgroup with this one, and that nobody verified. In the open workgroup they
+// are ordinary neighbours, each with what one device may have; together they have at most three quarters of what all devices share, so
+// that there is always a place for who is no stranger, however many devices somebody invents.
+const (
+	MaxStrangerConns       = MaxConns * 3 / 4       // beyond it the address that has most gives one up
+	MaxStrangerSends       = MaxSends * 3 / 4       //
+	MaxStrangerReads       = MaxReads * 3 / 4       //
+	MaxStrangerBuilds      = MaxBuilds * 3 / 4      //
+	MaxStrangerBuffers     = MaxBuffers * 3 / 4     //
+	MaxStrangerListBuffers = MaxListBuffers * 3 / 4 //
+)
+
 // Requests of one device, whatever the number of its connections.
 const (
 	MaxInFlight       = 16                     // at once

@@ -78,6 +78,8 @@ func limitRows() []string {
 		row("connections without a hello", "%d at once, beyond which the longest silent gives way, %d from one address; %d handshakes a second after a burst of %d, %d new connections from one address after a burst of %d; %s received, handshake included",
 			MaxPending, MaxPendingAddr, NewPerSecond, NewBurst, NewAddrPerSecond, NewAddrBurst, size(MaxStrangerBytes)),
 		row("connections with one", "%d of one device, %d of one address, %d in all", MaxDeviceConns, MaxAddrConns, MaxConns),
+		row("strangers with one", "together %d connections, of which the address that has most gives up one for another; %d answers with bytes, %d of them reading the disk; %d files hashed; %s and %s of the memory for bytes and for listings; those of one address have one share of the line",
+			MaxStrangerConns, MaxStrangerSends, MaxStrangerReads, MaxStrangerBuilds, size(MaxStrangerBuffers), size(MaxStrangerListBuffers)),
 		row("breaches", "each closes its connection; %d within %s: %s refused, then twice as long each time, up to %s; counted by device, before the handshake by address",
 			Breaches, seconds(BreachTime), seconds(RefuseFirst), seconds(RefuseMost)),
 		row("requests of one device", "%d at once; %d a second after a burst of %d; %d listings at once, %d a second after a burst of %d; a refusal for asking too often comes after %s",
@@ -142,6 +144,10 @@ func TestLimitsOfTheDesign(t *testing.T) {
 	}
 	if s := 32 + MaxKeyRing + 16; s > MaxItem || workgroup.MaxWorkgroups*(ledger.MaxEntry+64)+MaxHello > MaxHelloAnswer {
 		t.Error("a welcome, or all removals, do not fit")
+	}
+	if 30*MaxDeviceConns > MaxStrangerConns || MaxStrangerConns >= MaxConns || MaxStrangerSends >= MaxSends || MaxStrangerReads >= MaxReads || MaxStrangerBuilds >= MaxBuilds ||
+		MaxStrangerBuffers >= MaxBuffers || MaxStrangerListBuffers >= MaxListBuffers {
+		t.Error("thirty open computers do not have room, or strangers leave none")
 	}
 	if ClientIdle >= ServerIdle || Patience >= StallTime || SuspectAfter <= 2*Beat || OfflineAfter <= SuspectAfter {
 		t.Error("times out of order")
