@@ -321,6 +321,25 @@ func TestLeaveAndComeBack(t *testing.T) {
 	b.until("it may look again", func() bool { return b.reads(a, o) == nil })
 }
 
+// TestLeftWhileAway: nobody was there when bert left; anna hears of it when she is back, in the open workgroup or in none.
+func TestLeftWhileAway(t *testing.T) {
+	a, b := start(t, "anna", ""), start(t, "bert", "")
+	meet(a, b)
+	id := a.found("Home")
+	b.joins(a, id, ledger.Member)
+	inStep(id, a, b)
+	if err := b.SetOpen(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	a.stop()
+	b.until("she is away", b.sees(a, discovery.Offline))
+	if err := b.LeaveWorkgroup(t.Context(), id, false); err != nil {
+		t.Fatal(err)
+	}
+	a = start(t, "anna", a.home)
+	a.until("she knows", func() bool { g, err := a.workgroup(id); return err == nil && len(g.Members) == 1 })
+}
+
 // TestTwoWorkgroupsOfOneName: each sees its own, and nothing of the other.
 func TestTwoWorkgroupsOfOneName(t *testing.T) {
 	a, b, c := start(t, "anna", ""), start(t, "bert", ""), start(t, "carla", "")

@@ -127,7 +127,6 @@ type Membership struct {
 	ctx         context.Context
 	wg          *sync.WaitGroup
 	ties        map[discovery.DeviceID]*tie
-	parted      map[discovery.DeviceID]time.Time // when the last tie ended, a moment ago; none has begun since
 	known       map[discovery.DeviceID]*known
 	asking      map[workgroup.ID]bool    // keys are being asked for
 	invitations []*invitation            // the oldest first
@@ -165,7 +164,7 @@ func New(cfg Config) *Membership {
 	if cfg.Called == nil {
 		cfg.Called = func(discovery.DeviceID) string { return "" }
 	}
-	m := &Membership{cfg: cfg, wake: make(chan struct{}, 1), ties: map[discovery.DeviceID]*tie{}, parted: map[discovery.DeviceID]time.Time{}, known: map[discovery.DeviceID]*known{},
+	m := &Membership{cfg: cfg, wake: make(chan struct{}, 1), ties: map[discovery.DeviceID]*tie{}, known: map[discovery.DeviceID]*known{},
 		asking: map[workgroup.ID]bool{}, runs: map[[32]byte]*run{}, pending: map[[32]byte]*comparison{}, rescues: map[ledger.RecoveryCode]rescue{}}
 	m.who.Store(m.owner(cfg.Self))
 	return m

@@ -3,7 +3,6 @@ package membership
 import (
 	"context"
 	"errors"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -17,7 +16,6 @@ const (
 	syncTime   = 10 * time.Second // for the ledgers of one workgroup to become equal
 	askTime    = 5 * time.Second  // for one question to a neighbour
 	warmTime   = 2 * time.Second  // for all of them to be ready, before this device leaves
-	warmLook   = 10 * time.Millisecond
 	retryFirst = time.Second
 	retryMost  = 30 * time.Second
 	maxLoads   = 256 // that wait for one neighbour; what is more is compared instead
@@ -61,7 +59,6 @@ func (m *Membership) Up(device discovery.DeviceID, peer Neighbour) {
 	}
 	t := &tie{device: device, peer: peer, work: make(chan struct{}, 1), first: true, todo: map[workgroup.ID]bool{}}
 	m.ties[device] = t
-	delete(m.parted, device)
 	m.begin(t)
 	t.poke()
 }
@@ -75,9 +72,6 @@ func (m *Membership) Down(device discovery.DeviceID, peer Neighbour) {
 			t.quit()
 		}
 		delete(m.ties, device)
-		now := time.Now()
-		maps.DeleteFunc(m.parted, func(_ discovery.DeviceID, at time.Time) bool { return now.Sub(at) > warmTime })
-		m.parted[device] = now
 	}
 	m.here(device)
 }
@@ -189,13 +183,6 @@ func (m *Membership) warm(ctx context.Context, id workgroup.ID) {
 	if err != nil {
 		return
 	}
-	for began := time.Now(); !m.settled(id) && time.Since(began) < warmTime; {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(warmLook):
-		}
-	}
 	ctx, cancel := context.WithTimeout(ctx, warmTime)
 	defer cancel()
 	var all sync.WaitGroup
@@ -207,24 +194,6 @@ func (m *Membership) warm(ctx context.Context, id workgroup.ID) {
 		})
 	}
 	all.Wait()
-}
-
-// settled reports whether every member of a workgroup who is here is in step, and none has gone just now: streams are made anew when
-// devices have more to prove to each other, and who leaves in that moment would not be heard.
-func (m *Membership) settled(id workgroup.ID) bool {
-	w, err := m.book().Workgroup(id)
-	if err != nil {
-		return true
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return !slices.ContainsFunc(w.Members, func(p workgroup.Member) bool {
-		if m.ties[p.ID] != nil {
-			return !slices.Contains(m.book().Synced(p.ID), id)
-		}
-		at, gone := m.parted[p.ID]
-		return gone && time.Since(at) < warmTime
-	})
 }
 
 // post gives entries to a neighbour with which no stream need be kept.

@@ -125,14 +125,14 @@ func duplicate(g *ledger.Graph) (*ledger.Graph, error) {
 	return ledger.Read(g.Workgroup(), raw)
 }
 
-// Notice tells a removed device of the entry by which it was.
+// Notice tells a device of the entry by which it was removed, or by which the one that tells it has left.
 type Notice struct {
 	Workgroup ID
 	Entry     []byte
 }
 
-// Told takes a notice from peer that this device was removed. It believes the entry, not the peer. If this device knows better,
-// own is what it has to hand in: its own entries, parents first, to be given to the peer, and then what that says is missing.
+// Told takes a notice from peer that this device was removed, or that peer left. It believes the entry, not the peer. If this device
+// knows better, own is what it has to hand in: its own entries, parents first, to be given to the peer, and then what that says is missing.
 func (b *Book) Told(peer discovery.DeviceID, n Notice) (c Change, own [][]byte, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -141,6 +141,10 @@ func (b *Book) Told(peer discovery.DeviceID, n Notice) (c Change, own [][]byte, 
 		return Change{}, nil, err
 	}
 	e, err := ledger.Parse(n.Entry)
+	if err == nil && e.Workgroup == n.Workgroup && e.Kind == ledger.Remove && e.Author == e.Target && e.Target.ID() == peer {
+		c, _, err = b.receive(g, peer, []*ledger.Entry{e})
+		return c, nil, err
+	}
 	if err != nil || e.Workgroup != n.Workgroup || e.Kind != ledger.Remove || e.Target != b.self {
 		return Change{}, nil, fmt.Errorf("%w: not a notice of removal", ErrEntry)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"porchlight/discovery"
 	"porchlight/discovery/keyring"
+	"porchlight/discovery/ledger"
 )
 
 // Announce returns the tags of an announcement with the given label, empty if this device is in no workgroup.
@@ -58,6 +59,7 @@ func (b *Book) Prove(exp [32]byte) ([]keyring.Proof, error) {
 type Reply struct {
 	Common  []ID            // proven on both sides: the routes of these workgroups are open, as far as the ledger allows
 	Removed []Notice        // proven by a device that was removed: it gets this, and may hand in entries
+	Left    []Notice        // of workgroups that this device left, and of which the client is a member: it may have been away
 	Proofs  []keyring.Proof // for the client
 }
 
@@ -71,8 +73,14 @@ func (b *Book) Answer(exp [32]byte, client discovery.DeviceID, proofs []keyring.
 	var r Reply
 	var own []keyring.Proof
 	for _, g := range b.groups {
+		if g.kept.Left {
+			if e, gone := g.graph.Removal(b.id); gone && g.graph.State().Is(client, ledger.Member) {
+				r.Left = append(r.Left, Notice{g.kept.ID, e.Raw()})
+			}
+			continue
+		}
 		key, ok := g.ring.Proves(exp, keyring.Client, proofs, b.cfg.Now())
-		if !ok || g.kept.Left {
+		if !ok {
 			continue
 		}
 		if e, gone := g.graph.Removal(client); gone {

@@ -2,6 +2,7 @@ package workgroup
 
 import (
 	"crypto/sha256"
+	"errors"
 	"slices"
 	"testing"
 
@@ -155,6 +156,43 @@ func TestTold(t *testing.T) {
 		if (w.Removal != nil) != tt.told || c.Any() != tt.told || w.Standing != In || w.Contest {
 			t.Errorf("%s: %+v %+v", tt.name, c, w)
 		}
+	}
+}
+
+// TestLeftUnheard: nobody was there when bo left. Whoever says hello to it later and was a member with it is told, and nobody else.
+func TestLeftUnheard(t *testing.T) {
+	anna, bo, cy, eve := newDevice(t, "anna"), newDevice(t, "bo"), newDevice(t, "cy"), newDevice(t, "eve")
+	id := found(t, anna, bo, cy)
+	must(bo.Leave(id, false))(t)
+	bo.restart()
+	for _, tt := range []struct {
+		who   *device
+		times int
+	}{{anna, 1}, {cy, 1}, {eve, 0}} {
+		exp := exporter(tt.who, bo)
+		r := must(bo.Answer(exp, tt.who.ID(), must(tt.who.Prove(exp))(t)))(t)
+		if len(r.Left) != tt.times || len(r.Removed) != 0 || len(r.Common) != 0 {
+			t.Fatalf("%s is answered %+v", tt.who.name, r)
+		}
+		if tt.times == 0 {
+			continue
+		}
+		if _, _, err := tt.who.Told(eve.ID(), r.Left[0]); !errors.Is(err, ErrEntry) {
+			t.Errorf("%s hears of it from somebody else: %v", tt.who.name, err)
+		}
+		c, own, err := tt.who.Told(bo.ID(), r.Left[0])
+		no(t, err)
+		if !slices.Equal(c.Gone, []discovery.DeviceID{bo.ID()}) || len(own) != 0 || len(must(tt.who.Workgroup(id))(t).Members) != 2 {
+			t.Errorf("%s, told: %+v", tt.who.name, c)
+		}
+		if c, _, err = tt.who.Told(bo.ID(), r.Left[0]); c.Any() || err != nil {
+			t.Errorf("%s, told once more: %+v, %v", tt.who.name, c, err)
+		}
+	}
+	no(t, bo.Forget(id))
+	exp := exporter(anna, bo)
+	if r := must(bo.Answer(exp, anna.ID(), must(anna.Prove(exp))(t)))(t); len(r.Left) != 0 {
+		t.Errorf("what was forgotten is told: %+v", r)
 	}
 }
 

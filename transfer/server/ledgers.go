@@ -53,6 +53,9 @@ func (s *Server) greet(r *http.Request, sess *link.Session, h wire.Hello) (wire.
 			proved = append(proved, n.Workgroup)
 			answer.Removed = append(answer.Removed, wire.Notice{Workgroup: n.Workgroup[:], Entry: n.Entry})
 		}
+		for _, n := range reply.Left {
+			answer.Removed = append(answer.Removed, wire.Notice{Workgroup: n.Workgroup[:], Entry: n.Entry})
+		}
 		sess.SetProved(proved)
 	}
 	answer.DialBack = s.cfg.Neighbours.Greeted(sess, h)

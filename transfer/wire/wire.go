@@ -58,7 +58,7 @@ type Hello struct {
 	App       string   `cbor:"app,omitempty"`    // version of the program, for people
 	DialBack  bool     `cbor:"dialback"`         // the sender can reach the receiver by dialling
 	Now       int64    `cbor:"now,omitempty"`    // the clock of the sender, ns since 1970; 0: not told
-	// Removed says in an answer by which entries the caller was removed from workgroups that it proved.
+	// Removed says in an answer by which entries the caller was removed from workgroups that it proved, and by which who answers left.
 	Removed []Notice `cbor:"removed,omitempty"`
 }
 
