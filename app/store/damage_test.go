@@ -51,7 +51,7 @@ func spoil(dice *rand.Rand, b []byte) ([]byte, string) {
 // TestDamagedAnywhere: wherever a disk damages the database, it opens, with every share, block and verified device as they were and the keys of
 // every workgroup. Where it damages the log, too, what was decided last may be as it was at some earlier moment.
 func TestDamagedAnywhere(t *testing.T) {
-	n := 300
+	n := 100
 	if v := os.Getenv(damagesVar); v != "" {
 		n = must(strconv.Atoi(v))(t)
 	}
