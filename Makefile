@@ -88,15 +88,15 @@ figures: ## how long and how fast, which means something only where nothing else
 lab-test: ## three computers on a LAN of network namespaces (Linux, root): make lab-test RUN=TestPull
 	$(HEADLESS) build $(SMALL) -tags headless -o build/porchlight .
 	$(HEADLESS) test -c -tags 'headless lab' -o build/lab.test ./app/labtest
-	$(SUDO) env PORCHLIGHT="$(CURDIR)/build/porchlight" PORCHLIGHT_KILLS="$(PORCHLIGHT_KILLS)" \
+	cd app/labtest && $(SUDO) env PORCHLIGHT="$(CURDIR)/build/porchlight" PORCHLIGHT_KILLS="$(PORCHLIGHT_KILLS)" \
 		PORCHLIGHT_SOAK="$(PORCHLIGHT_SOAK)" PORCHLIGHT_SEED="$(PORCHLIGHT_SEED)" GOROOT="$$($(GO) env GOROOT)" \
-		build/lab.test -test.v -test.timeout 180m -test.run '$(RUN)'
+		"$(CURDIR)/build/lab.test" -test.v -test.timeout 180m -test.run '$(RUN)'
 
 bench: ## the bar: pulls beside other programs, on a LAN of network namespaces (Linux, root): make bench RUN='1 GiB'
 	$(HEADLESS) build $(SMALL) -tags headless -o build/porchlight .
 	$(HEADLESS) test -c -tags 'headless lab' -o build/lab.test ./app/labtest
-	$(SUDO) env PORCHLIGHT="$(CURDIR)/build/porchlight" PORCHLIGHT_BENCH="$(CURDIR)/build/bench.json" PORCHLIGHT_ROWS='$(RUN)' PORCHLIGHT_ROUNDS="$(PORCHLIGHT_ROUNDS)" \
-		PORCHLIGHT_SYNCTHING="$(PORCHLIGHT_SYNCTHING)" build/lab.test -test.timeout 300m -test.run '^TestBar$$'
+	cd app/labtest && $(SUDO) env PORCHLIGHT="$(CURDIR)/build/porchlight" PORCHLIGHT_BENCH="$(CURDIR)/build/bench.json" PORCHLIGHT_ROWS='$(RUN)' PORCHLIGHT_ROUNDS="$(PORCHLIGHT_ROUNDS)" \
+		PORCHLIGHT_SYNCTHING="$(PORCHLIGHT_SYNCTHING)" "$(CURDIR)/build/lab.test" -test.timeout 300m -test.run '^TestBar$$'
 
 microbench: ## the parts alone, for benchstat: make microbench BENCH=Listing COUNT=10 >new.txt
 	@$(HEADLESS) test -tags headless -run '^$$' -bench '$(or $(BENCH),.)' -benchmem -count $(or $(COUNT),1) ./...
