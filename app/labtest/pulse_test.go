@@ -23,6 +23,8 @@ const (
 	// rest is how long nobody asks anything before a process counts as calm: what lies idle is closed after 90 s, and garbage is
 	// collected every two minutes at least.
 	rest = 130 * time.Second
+	// looks is how often it is looked at again when there is more than at first.
+	looks = 2
 	// beat is the time between two readings.
 	beat = 10 * time.Second
 	// window is what one point of a slope stands for: the least reading of it.
@@ -132,6 +134,11 @@ func calm(t *testing.T, nodes []*node) map[*node]reading {
 		out[n] = r
 	}
 	return out
+}
+
+// isBack reports whether a process has about as many goroutines and open files as at first.
+func isBack(first, now reading) bool {
+	return max(now.goroutines-first.goroutines, first.goroutines-now.goroutines, now.files-first.files, first.files-now.files) <= slack
 }
 
 // back checks that a process has as many goroutines and open files as at first.
