@@ -60,6 +60,9 @@ func printFindings(c *call, found []doctor.Finding) error {
 		for _, line := range f.Fix {
 			fmt.Fprintf(&b, "%s  %s\n", indent, show(line))
 		}
+		if f.Brief {
+			fmt.Fprintln(&b, wrap(c.words.Text("doctor.fix.brief"), indent))
+		}
 	}
 	_, err := fmt.Fprint(c.Stdout, b.String())
 	return err

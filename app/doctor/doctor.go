@@ -79,6 +79,7 @@ type Finding struct {
 	Level  Level
 	Params map[string]string `json:",omitempty"` // what belongs into the sentence, by name. Text of neighbours among it is not safe to print as it is.
 	Fix    []string          `json:",omitempty"` // command lines for somebody who may change this computer; never run by the program
+	Brief  bool              `json:",omitempty"` // what they do is gone when the computer is started again
 }
 
 // Bad reports whether there is trouble among the findings.

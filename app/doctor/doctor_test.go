@@ -171,6 +171,8 @@ func TestFix(t *testing.T) {
 		x := facts(func(x *Facts) { x.Firewall, x.Program, x.Neighbours[0].In = f, `C:\p.exe`, TimedOut })
 		if found := Examine(x)[0]; found.Code != BlockedHere || !slices.Equal(found.Fix, want) {
 			t.Errorf("%s: %s\n%s", f, found.Code, strings.Join(found.Fix, "\n"))
+		} else if found.Brief != (f == IPTables || f == NFTables) {
+			t.Errorf("%s: gone with a restart: %v", f, found.Brief)
 		}
 	}
 }

@@ -177,14 +177,14 @@ func (e *examination) inbound() {
 	fix := f.open()
 	switch {
 	case len(fails) > 0 && len(works) == 0:
-		e.say(Trouble, BlockedHere, "Name", some(fails), "Firewall", string(f.Firewall), "Port", strconv.Itoa(f.Port)).Fix = fix
+		e.say(Trouble, BlockedHere, "Name", some(fails), "Firewall", string(f.Firewall), "Port", strconv.Itoa(f.Port)).opened(f, fix)
 	case len(works) > 0:
 		for _, name := range fails[:min(len(fails), maxSaid)] {
 			e.say(Hint, BlockedBetween, "Name", name)
 		}
 		e.say(Good, ReachGood, "Name", some(works))
 	case f.Firewall != NoFirewall:
-		e.say(Hint, ReachFirewall, "Firewall", string(f.Firewall), "Port", strconv.Itoa(f.Port)).Fix = fix
+		e.say(Hint, ReachFirewall, "Firewall", string(f.Firewall), "Port", strconv.Itoa(f.Port)).opened(f, fix)
 	default:
 		e.say(Good, ReachUnknown)
 	}
@@ -206,7 +206,7 @@ func (e *examination) neighbours() {
 			said++
 			x := e.say(level, code, "Name", n.Name, "Address", n.Address)
 			if code == BlockedBoth {
-				x.Fix = f.open()
+				x.opened(f, f.open())
 			}
 		}
 	}
@@ -275,11 +275,11 @@ func (e *examination) multicast() {
 	if len(lost) > 0 {
 		x := e.say(Trouble, MulticastLost, "Name", some(lost))
 		if len(well) == 0 {
-			x.Fix = fix
+			x.opened(f, fix)
 		}
 	}
 	if len(deaf) > 0 {
-		e.say(Trouble, MulticastDeaf, "Name", some(deaf)).Fix = fix
+		e.say(Trouble, MulticastDeaf, "Name", some(deaf)).opened(f, fix)
 	}
 	if len(mute) > 0 {
 		e.say(Trouble, MulticastMute, "Name", some(mute))

@@ -59,6 +59,12 @@ func (f Facts) open() (out []string) {
 	return out
 }
 
+// opened gives a finding the command lines of open. Those of a firewall that is a program with settings are kept by it; rules given to
+// the kernel are gone when the computer is started again.
+func (x *Finding) opened(f Facts, commands []string) {
+	x.Fix, x.Brief = commands, len(commands) > 0 && (f.Firewall == NFTables || f.Firewall == IPTables)
+}
+
 // subnet is one network of this computer.
 type subnet struct {
 	netip.Prefix

@@ -100,6 +100,9 @@ func (d *doctorPage) card(r viewmodel.DoctorRow) fyne.CanvasObject {
 			s.Style.TextStyle = fyne.TextStyle{Monospace: true}
 		}
 		text.Add(tight(commands))
+		if r.Note != "" {
+			text.Add(tight(p.para(r.Note, colQuiet, theme.SizeNameCaptionText)))
+		}
 		text.Add(row(0, 0, []float32{0, -1}, button(words.Text("doctor.fix.copy"), false, func() { d.clip(r.Fix) }), space(1, 1)))
 	}
 	return p.card(inset(10, 10, 14, 14, container.New(noticeLine{line{12, 0, []float32{18, -1}}}, p.icon(r.Icon, 18, colour, colNone), text)))

@@ -27,7 +27,7 @@ func TestDoctorIsAFewKeysAway(t *testing.T) {
 		t.Error("a button is dead")
 	}
 	test.Tap(d.copy)
-	if got := s.w.app.Clipboard().Content(); !strings.Contains(got, "sudo ufw allow from 192.168.1.0/24") {
+	if got := s.w.app.Clipboard().Content(); !strings.Contains(got, "sudo nft insert rule inet filter input") {
 		t.Errorf("the clipboard has %q", got)
 	}
 	s.key(fyne.KeyF5)

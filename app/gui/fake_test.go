@@ -147,7 +147,7 @@ func (h *house) Diagnose(context.Context) ([]doctor.Finding, error) {
 	}
 	return []doctor.Finding{
 		{Code: doctor.BlockedHere, Level: doctor.Trouble, Params: map[string]string{"Name": "Bo’s mini-PC", "Port": "47470"},
-			Fix: []string{"sudo ufw allow from 192.168.1.0/24 to any port 47470 proto tcp", "sudo ufw allow from 192.168.1.0/24 to any port 5353 proto udp"}},
+			Fix: []string{"sudo nft insert rule inet filter input ip saddr 192.168.1.0/24 tcp dport 47470 accept", "sudo nft insert rule inet filter input ip saddr 192.168.1.0/24 udp dport 5353 accept"}, Brief: true},
 		{Code: doctor.Away, Level: doctor.Hint, Params: map[string]string{"Name": "Dad’s old computer under the stairs", "Address": "192.168.1.25:47470"}},
 		{Code: doctor.AddressGood, Level: doctor.Good, Params: map[string]string{"Addresses": "192.168.1.20"}},
 	}, nil

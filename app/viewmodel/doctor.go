@@ -19,6 +19,7 @@ type DoctorRow struct {
 	Text  string
 	Do    string // what to do about it; may be empty
 	Fix   string // command lines that do it, one below the other; may be empty
+	Note  string // what to know of them; may be empty
 	Self  Remedy // what the program can do about it itself, instead of the command lines
 }
 
@@ -141,6 +142,9 @@ func (d *Doctor) Rows() []DoctorRow {
 		if key += ".do"; f.Level != doctor.Good && d.core.words.Has(key) {
 			r.Do = d.core.words.Text(key, params...)
 		}
+		if f.Brief {
+			r.Note = d.core.words.Text("doctor.fix.brief")
+		}
 		if f.Code == doctor.TwinSelf {
 			r.Self = Remedy{d.core.words.Text("doctor.new"), d.core.words.Text("doctor.new.title"), d.core.words.Text("doctor.new.text")}
 		}
@@ -175,7 +179,7 @@ func (d *Doctor) Report() string {
 	b.WriteString("Porchlight " + self.Version + ", " + done.UTC().Format(time.RFC3339) + "\n")
 	for _, r := range d.Rows() {
 		b.WriteString("\n[" + string(r.Level) + "] " + r.Text + "\n")
-		for _, line := range strings.Split(r.Do+"\n"+r.Fix, "\n") {
+		for _, line := range strings.Split(r.Do+"\n"+r.Fix+"\n"+r.Note, "\n") {
 			if line != "" {
 				b.WriteString("    " + line + "\n")
 			}

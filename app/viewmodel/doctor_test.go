@@ -20,7 +20,7 @@ import (
 func TestDoctor(t *testing.T) {
 	f := newFake()
 	f.findings = []doctor.Finding{
-		{Code: doctor.BlockedHere, Level: doctor.Trouble, Params: map[string]string{"Name": "bo", "Port": "47470"}, Fix: []string{"one", "two"}},
+		{Code: doctor.BlockedHere, Level: doctor.Trouble, Params: map[string]string{"Name": "bo", "Port": "47470"}, Fix: []string{"one", "two"}, Brief: true},
 		{Code: doctor.Nobody, Level: doctor.Hint},
 		{Code: doctor.ClockGood, Level: doctor.Good},
 	}
@@ -36,11 +36,11 @@ func TestDoctor(t *testing.T) {
 	rows := s.Doctor.Rows()
 	for i, want := range []DoctorRow{{Level: doctor.Trouble, Icon: "careful", Fix: "one\ntwo"}, {Level: doctor.Hint, Icon: "info"}, {Level: doctor.Good, Icon: "check"}} {
 		r := rows[i]
-		if r.Level != want.Level || r.Icon != want.Icon || r.Fix != want.Fix || r.Text == "" || (r.Do == "") != (r.Level == doctor.Good) {
+		if r.Level != want.Level || r.Icon != want.Icon || r.Fix != want.Fix || r.Text == "" || (r.Do == "") != (r.Level == doctor.Good) || (r.Note == "") != (r.Fix == "") {
 			t.Errorf("%+v", r)
 		}
 	}
-	if r := s.Doctor.Report(); !strings.Contains(r, "[trouble] Neighbours cannot reach this computer: bo tried.") || !strings.Contains(r, "    two\n") {
+	if r := s.Doctor.Report(); !strings.Contains(r, "[trouble] Neighbours cannot reach this computer: bo tried.") || !strings.Contains(r, "    two\n    This holds until the computer is started again.") {
 		t.Error(r)
 	}
 	f.change(func() { f.findings = f.findings[2:] })
