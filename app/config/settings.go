@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -232,15 +233,16 @@ func over(unknown map[string]json.RawMessage, known any) ([]byte, error) {
 	return json.Marshal(all)
 }
 
-// unknown returns the fields of an object that do not have one of these names; nil if there are none.
+// unknown returns the fields of an object that do not have one of these names, in whatever case: encoding/json reads them all alike.
+// It is nil if there are none.
 func unknown(data []byte, names ...string) (map[string]json.RawMessage, error) {
 	var all map[string]json.RawMessage
 	if err := json.Unmarshal(data, &all); err != nil {
 		return nil, err
 	}
-	for _, name := range names {
-		delete(all, name)
-	}
+	maps.DeleteFunc(all, func(key string, _ json.RawMessage) bool {
+		return slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(name, key) })
+	})
 	if len(all) == 0 {
 		return nil, nil
 	}
