@@ -116,7 +116,7 @@ func around() []command {
 		{"peers add", "HOST[:PORT]", 1, 1, nil, nil, connected(peersAdd)},
 		{"block", "DEVICE", 1, 1, nil, []string{`{"device","name","blocked"}`}, connected(block)},
 		{"unblock", "DEVICE", 1, 1, nil, []string{`{"device","name","blocked"}`}, connected(unblock)},
-		{"doctor", "", 0, 0, nil, []string{`[{"code","level":"good"|"hint"|"trouble","text","do","params","fix":[…]},…]`}, connected(diagnose)},
+		{"doctor", "", 0, 0, nil, []string{`[{"code","level":"good"|"hint"|"trouble","text","do","params","fix":[…],"brief"},…]`}, connected(diagnose)},
 		{"network", "[home|office|public]", 0, 1, []option{{"--use", "NAME"}, {"--leave", "NAME"}},
 			[]string{`{"network","ask","interfaces":[{"name","used","chosen","network","addresses"},…]}`}, connected(network)},
 	}

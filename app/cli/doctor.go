@@ -20,6 +20,7 @@ type findingRow struct {
 	Do     string            `json:"do,omitempty"`
 	Params map[string]string `json:"params,omitempty"`
 	Fix    []string          `json:"fix,omitempty"`
+	Brief  bool              `json:"brief,omitempty"`
 }
 
 func diagnose(ctx context.Context, c *call, e control.Engine) error {
@@ -30,7 +31,7 @@ func diagnose(ctx context.Context, c *call, e control.Engine) error {
 	if c.json {
 		err = list(c, found, func(f doctor.Finding) findingRow {
 			text, do := c.words.finding(f)
-			return findingRow{Code: f.Code, Level: f.Level, Text: text, Do: do, Params: f.Params, Fix: f.Fix}
+			return findingRow{Code: f.Code, Level: f.Level, Text: text, Do: do, Params: f.Params, Fix: f.Fix, Brief: f.Brief}
 		})
 	} else {
 		err = printFindings(c, found)

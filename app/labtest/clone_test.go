@@ -86,15 +86,7 @@ func TestNoFalseTwin(t *testing.T) {
 		untilAll(t, []*Device{bo}, 20*time.Second, "anna is back", func(d *Device) (bool, error) { return d.Online(anna) })
 	}
 	quiet("anna was started four times", anna, bo)
-	file := anna.Path("identity")
-	anna.Must(t, commandLimit, "identity", "export", file)
-	anna.Quit(t)
-	carl.Must(t, commandLimit, "identity", "import", file)
-	carl.MustServe(t)
-	carl.learn(t)
-	if carl.id != anna.id {
-		t.Fatalf("carl is %s, and anna was %s", carl.id, anna.id)
-	}
+	moveIdentity(t, anna, carl)
 	untilAll(t, []*Device{bo}, 20*time.Second, "bo sees who was anna", func(d *Device) (bool, error) { return d.Online(carl) })
 	quiet("anna became carl", bo, carl)
 	carl.Quit(t)

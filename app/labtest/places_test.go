@@ -156,15 +156,7 @@ func TestMoved(t *testing.T) {
 	devices := NewDevices(t, DualStack, "anna", "bo", "carl")
 	anna, bo, carl := devices[0], devices[1], devices[2]
 	serveAll(t, devices[:2])
-	file := anna.Path("identity")
-	anna.Must(t, commandLimit, "identity", "export", file)
-	anna.Quit(t)
-	carl.Must(t, commandLimit, "identity", "import", file)
-	carl.MustServe(t)
-	carl.learn(t)
-	if carl.id != anna.id {
-		t.Fatalf("carl is %s", carl.id)
-	}
+	moveIdentity(t, anna, carl)
 	took := untilAll(t, []*Device{bo}, 20*time.Second, "bo sees who was anna", func(d *Device) (bool, error) { return d.Online(carl) })
 	figure(t, "an identity on another computer: there after %v", ms(took))
 	for range 3 {
@@ -178,5 +170,19 @@ func TestMoved(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Second)
+	}
+}
+
+// moveIdentity has a device quit, and another one go on as it.
+func moveIdentity(t *testing.T, from, to *Device) {
+	t.Helper()
+	file := from.Path("identity")
+	from.Must(t, commandLimit, "identity", "export", file)
+	from.Quit(t)
+	to.Must(t, commandLimit, "identity", "import", file)
+	to.MustServe(t)
+	to.learn(t)
+	if to.id != from.id {
+		t.Fatalf("%s is %s, and %s was %s", to.Name, to.id, from.Name, from.id)
 	}
 }
