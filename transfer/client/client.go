@@ -92,11 +92,11 @@ func (c *Client) do(ctx context.Context, q request) (*http.Response, io.ReadClos
 
 // away turns a failed connection into transfer.ErrAway, and leaves the caller's own cancellation as it is.
 func away(ctx context.Context, err error) error {
-	if errors.Is(context.Cause(ctx), transfer.ErrAway) {
-		return fmt.Errorf("%w: no progress", transfer.ErrAway)
-	}
-	if ctx.Err() != nil {
-		return ctx.Err()
+	if ended := ctx.Err(); ended != nil { // asked first: the watchdog may bark while this runs
+		if errors.Is(context.Cause(ctx), transfer.ErrAway) {
+			return fmt.Errorf("%w: no progress", transfer.ErrAway)
+		}
+		return ended
 	}
 	for _, known := range []error{transfer.ErrAway, transfer.ErrProtocol, transfer.ErrUnsupported, transfer.ErrBusy} {
 		if errors.Is(err, known) {
