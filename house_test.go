@@ -52,6 +52,7 @@ var doors = map[string]string{
 	"lukechampine.com/blake3":      "share/content",
 	"golang.org/x/text":            "share/safefs app/membership", // both bring names to one form
 	"rsc.io/qr":                    "app/viewmodel",
+	"github.com/godbus/dbus":       "app/desktop",
 }
 
 // tops is everything that may stand at the top level, dot files aside.

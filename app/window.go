@@ -18,6 +18,7 @@ import (
 	"porchlight/app/engine"
 	"porchlight/app/gui"
 	"porchlight/app/viewmodel"
+	"porchlight/assets"
 )
 
 // openWindow shows the window of a home and returns when it was closed or ctx ended. It must run on the main goroutine. Where
@@ -42,6 +43,15 @@ func openWindow(ctx context.Context, version string, o cli.WindowOptions) error 
 	if err != nil {
 		return err
 	}
+	icon, err := assets.AppIcon()
+	if err != nil {
+		return err
+	}
+	notes, err := desktop.NewNotifier(icon, os.Getenv)
+	if err != nil {
+		return err
+	}
+	defer notes.Close() //nolint:errcheck // what is shown stays
 	err = gui.Run(ctx, gui.Config{
 		Desk:    d,
 		Hidden:  o.Hidden,
@@ -56,7 +66,10 @@ func openWindow(ctx context.Context, version string, o cli.WindowOptions) error 
 			})
 			return err
 		},
-		Open:    desktop.Show,
+		Open: desktop.Show,
+		Tell: func(ctx context.Context, t viewmodel.Tiding, click string, clicked func()) error {
+			return notes.Show(ctx, desktop.Note{Title: t.Title, Text: t.Text, Click: click, Clicked: clicked})
+		},
 		Version: version,
 		Log:     log,
 	})

@@ -7,12 +7,19 @@ import (
 	"testing"
 )
 
-func TestShell(t *testing.T) {
-	dir, err := os.MkdirTemp("", "pl") // short: the paths of sockets are
+// short is a directory with a short path: those of sockets are.
+func short(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "pl")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+func TestShell(t *testing.T) {
+	dir := short(t)
 	l, err := net.Listen("unix", filepath.Join(dir, "bus")) //nolint:noctx // a test
 	if err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ package gui
 
 import (
 	"context"
+	"errors"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/driver/desktop"
@@ -56,9 +57,41 @@ func (w *window) show() {
 	w.refresh()
 }
 
-// tell says something to a person who looks elsewhere. Any goroutine may call it.
+// Tell shows a notification of the desktop, and may take its time. clicked is called when the person clicked on it, where the
+// desktop says so; click is what that does, in words. errors.ErrUnsupported leaves it to Fyne.
+type Tell func(ctx context.Context, t viewmodel.Tiding, click string, clicked func()) error
+
+// maxTidings is how many wait for a desktop that is slow to show them; later ones are in the window only.
+const maxTidings = 8
+
+// tell says something to a person who looks elsewhere. Any goroutine may call it; it never waits.
 func (w *window) tell(t viewmodel.Tiding) {
-	if !w.watched.Load() && !w.bare {
-		w.later(func() { w.app.SendNotification(fyne.NewNotification(t.Title, t.Text)) })
+	if w.watched.Load() || w.bare {
+		return
+	}
+	select {
+	case w.tidings <- t:
+	default:
+	}
+}
+
+// spread shows what tell was given until ctx ends, one by one: a desktop that hangs holds up nothing else.
+func (w *window) spread(ctx context.Context, cfg Config) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case t := <-w.tidings:
+			err := errors.ErrUnsupported
+			if cfg.Tell != nil {
+				err = cfg.Tell(ctx, t, w.set.Words.Text("tray.show"), func() { w.later(w.show) })
+			}
+			switch {
+			case errors.Is(err, errors.ErrUnsupported):
+				w.later(func() { w.app.SendNotification(fyne.NewNotification(t.Title, t.Text)) })
+			case err != nil && cfg.Log != nil:
+				cfg.Log.Warn("a notification is not shown", "error", err)
+			}
+		}
 	}
 }

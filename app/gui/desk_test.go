@@ -4,6 +4,8 @@ package gui
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"sync"
 	"testing"
 
@@ -115,34 +117,101 @@ func TestClosingKeepsSharingAndSaysSoOnce(t *testing.T) {
 	}
 }
 
-func TestTidingsOnlyWhileNobodyLooks(t *testing.T) {
-	s := newStage(t, newHouse(), viewmodel.Look{}, 1100, 720)
-	s.w.watched.Store(true)
-	end := func(id transfer.JobID, state transfer.State, trouble transfer.Trouble) func() {
-		return func() {
-			s.h.change(func() {
-				jobs := append([]transfer.Job{}, s.h.jobs...)
-				for i := range jobs {
-					if jobs[i].ID == id {
-						jobs[i].State, jobs[i].Trouble, jobs[i].Ended = state, trouble, jobs[i].Created.AddDate(0, 0, 1)
-					}
-				}
-				s.h.jobs = jobs
-			})
-			s.until("it is known", func() bool {
-				for _, r := range s.w.set.Transfers.Rows() {
-					if r.ID == id {
-						return (r.Bar == false) == state.Ended()
-					}
-				}
-				return false
-			})
+// ends returns what makes job id end well, and waits until the window knows.
+func (s *stage) ends(id transfer.JobID) {
+	s.t.Helper()
+	s.h.change(func() {
+		jobs := append([]transfer.Job{}, s.h.jobs...)
+		for i := range jobs {
+			if jobs[i].ID == id {
+				jobs[i].State, jobs[i].Trouble, jobs[i].Ended = transfer.Done, transfer.NoTrouble, jobs[i].Created.AddDate(0, 0, 1)
+			}
 		}
-	}
-	words := s.w.set.Words
-	test.AssertNotificationSent(t, nil, end(7, transfer.Done, transfer.NoTrouble))
-	s.w.watched.Store(false)
-	test.AssertNotificationSent(t, notification(words.Text("tiding.done"), words.Text("tiding.done.text", "What", "First steps.mp4", "From", "Bo’s mini-PC")), end(8, transfer.Done, transfer.NoTrouble))
+		s.h.jobs = jobs
+	})
+	s.until("it is known", func() bool {
+		return slices.ContainsFunc(s.w.set.Transfers.Rows(), func(r viewmodel.TransferRow) bool { return r.ID == id && !r.Bar })
+	})
 }
 
-func notification(title, text string) *fyne.Notification { return fyne.NewNotification(title, text) }
+// spreads runs what shows notifications, with one way of the desktop.
+func (s *stage) spreads(tell Tell) {
+	ctx, cancel := context.WithCancel(s.t.Context())
+	ended := make(chan struct{})
+	go func() { defer close(ended); s.w.spread(ctx, Config{Tell: tell}) }()
+	s.t.Cleanup(func() { cancel(); <-ended })
+}
+
+func TestTidingsOnlyWhileNobodyLooks(t *testing.T) {
+	s := newStage(t, newHouse(), viewmodel.Look{}, 1100, 720)
+	win := &seen{Window: s.w.win}
+	s.w.win = win
+	told := make(chan viewmodel.Tiding, 9)
+	s.spreads(func(_ context.Context, t viewmodel.Tiding, click string, clicked func()) error {
+		if click == "" {
+			t.Text = "a click has no words"
+		}
+		told <- t
+		clicked()
+		return nil
+	})
+	s.w.watched.Store(true)
+	s.ends(7)
+	s.w.watched.Store(false)
+	s.ends(8)
+	words := s.w.set.Words
+	want := viewmodel.Tiding{Title: words.Text("tiding.done"), Text: words.Text("tiding.done.text", "What", "First steps.mp4", "From", "Bo’s mini-PC")}
+	if got := <-told; got != want || len(told) != 0 {
+		t.Errorf("told %q, and %d more; want %q", got, len(told), want)
+	}
+	s.until("the click shows the window", func() bool { return win.times > 0 })
+}
+
+// seen counts how often a window was shown.
+type seen struct {
+	fyne.Window
+	times int
+}
+
+func (w *seen) Show() { w.times++ }
+
+// notes keeps the notifications Fyne is asked for.
+type notes struct {
+	fyne.App
+	sent []fyne.Notification
+}
+
+func (a *notes) SendNotification(n *fyne.Notification) { a.sent = append(a.sent, *n) }
+
+// TestTidingsByFyne: where the program has no way of its own.
+func TestTidingsByFyne(t *testing.T) {
+	s := newStage(t, newHouse(), viewmodel.Look{}, 1100, 720)
+	s.spreads(func(context.Context, viewmodel.Tiding, string, func()) error { return errors.ErrUnsupported })
+	app := &notes{App: s.w.app}
+	s.w.app = app
+	s.ends(8)
+	s.until("it is handed on", func() bool { return len(app.sent) > 0 })
+	words := s.w.set.Words
+	if want := fyne.NewNotification(words.Text("tiding.done"), words.Text("tiding.done.text", "What", "First steps.mp4", "From", "Bo’s mini-PC")); len(app.sent) != 1 || app.sent[0] != *want {
+		t.Errorf("Fyne is to show %q, want %q", app.sent, want)
+	}
+}
+
+// TestADesktopThatHangs holds up no tidings but its own, and of those it keeps a few.
+func TestADesktopThatHangs(t *testing.T) {
+	s := newStage(t, newHouse(), viewmodel.Look{}, 1100, 720)
+	begun := make(chan struct{}, 99)
+	s.spreads(func(ctx context.Context, _ viewmodel.Tiding, _ string, _ func()) error {
+		begun <- struct{}{}
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	for range 3 * maxTidings {
+		s.w.tell(viewmodel.Tiding{Title: "x"})
+	}
+	<-begun
+	s.ends(8) // the window goes on
+	if n := len(s.w.tidings); n > maxTidings || len(begun) != 0 {
+		t.Errorf("%d wait, %d more are being shown", n, len(begun))
+	}
+}

@@ -25,6 +25,7 @@ type Config struct {
 	KeepLook func(ctx context.Context, l viewmodel.Look) error   // nil: theme and language last as long as the window
 	Open     func(ctx context.Context, path string) error        // shows a path in the system's file manager; nil: refused
 	Desk     viewmodel.Desk                                      // nil: closing the window ends the program
+	Tell     Tell                                                // nil: Fyne's own way
 	Bare     bool                                                // the desktop shows no notifications and no icons of programs
 	Hidden   bool                                                // begin without a window; it shows when it is asked for
 	Version  string                                              // of the program
@@ -46,7 +47,8 @@ type window struct {
 	later   func(func()) // has something done on Fyne's goroutine
 	dirty   chan struct{}
 	watched atomic.Bool // the window has the focus
-	bare    bool        // as in Config; set before anything runs
+	tidings chan viewmodel.Tiding
+	bare    bool // as in Config; set before anything runs
 	cards   *cards
 	parts
 }
@@ -73,6 +75,7 @@ func Run(ctx context.Context, cfg Config) error {
 			}
 		})
 		wg.Go(func() { w.redraw(ctx) })
+		wg.Go(func() { w.spread(ctx, cfg) })
 	})
 	wg.Go(func() {
 		select {
@@ -103,7 +106,7 @@ func newWindow(cfg Config, later func(func())) (*window, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &window{app: cfg.App, later: later, dirty: make(chan struct{}, 1)}
+	w := &window{app: cfg.App, later: later, dirty: make(chan struct{}, 1), tidings: make(chan viewmodel.Tiding, maxTidings)}
 	w.set = viewmodel.New(viewmodel.Config{Connect: cfg.Connect, Words: words, Look: cfg.Look, KeepLook: cfg.KeepLook, Open: cfg.Open,
 		Show: func() { w.later(w.show) }, Tell: w.tell, Desk: cfg.Desk, OnChange: w.poke, Version: cfg.Version, Log: cfg.Log})
 	if w.theme, err = newTheme(cfg.Look.Theme); err != nil {
