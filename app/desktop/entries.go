@@ -97,9 +97,14 @@ func taskCommands(name, file string) (add []string, remove [][]string) {
 	return []string{"/Create", "/F", "/TN", name, "/XML", file}, [][]string{{"/End", "/TN", name}, {"/Delete", "/F", "/TN", name}}
 }
 
-// explorerLine has the file manager of Windows choose a file in its folder. It wants quotes around the path alone, and takes the
-// command line as it is: with quotes around the whole word it opens another folder.
-func explorerLine(path string) string { return `explorer /select,"` + path + `"` }
+// explorerLine has the file manager of Windows open a folder, or choose a file in its folder. It wants quotes around the path alone, and
+// takes the command line as it is: with quotes around the whole word it opens another folder, and without any a comma ends a path.
+func explorerLine(path string, dir bool) string {
+	if dir {
+		return `explorer "` + path + `"`
+	}
+	return `explorer /select,"` + path + `"`
+}
 
 // agentCommands start and stop an agent of launchd (launchctl(1)) for the user who is logged in.
 func agentCommands(path, label string) (start, stop string) {

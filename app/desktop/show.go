@@ -54,14 +54,12 @@ func showers(system, path string, dir bool) [][]string {
 		folder = filepath.Dir(path)
 	}
 	switch {
-	case system == "darwin" && !dir:
+	case system == "darwin" && (!dir || filepath.Ext(path) != ""): // to open a folder called "x.app" is to start a program
 		return [][]string{{"open", "-R", path}}
 	case system == "darwin":
 		return [][]string{{"open", folder}}
-	case system == "windows" && !dir:
-		return [][]string{{explorerLine(path)}}
 	case system == "windows":
-		return [][]string{{"explorer", folder}}
+		return [][]string{{explorerLine(path, dir)}}
 	case dir:
 		return [][]string{{"xdg-open", folder}}
 	}

@@ -24,7 +24,9 @@ func TestWhatShowsAPath(t *testing.T) {
 		{"darwin", "/dl/a b.txt", false, []string{"open -R /dl/a b.txt"}},
 		{"darwin", "/dl", true, []string{"open /dl"}},
 		{"windows", "/dl/a b.txt", false, []string{`explorer /select,"/dl/a b.txt"`}},
-		{"windows", "/dl", true, []string{"explorer /dl"}},
+		{"darwin", "/dl/Holiday.app", true, []string{"open -R /dl/Holiday.app"}},
+		{"windows", "/dl", true, []string{`explorer "/dl"`}},
+		{"windows", "/dl/a,/root,b", true, []string{`explorer "/dl/a,/root,b"`}},
 	} {
 		got := showers(tt.system, tt.path, tt.dir)
 		if len(got) != len(tt.want) {

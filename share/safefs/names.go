@@ -49,6 +49,7 @@ func (n *Names) Adapt(name string) (string, error) {
 	}
 	s = n.shorten(s, "")
 	if n.strict {
+		s = shown(s)
 		kept := strings.TrimRight(s, ". ")
 		s = kept + strings.Repeat("_", len(s)-len(kept))
 	}
@@ -132,6 +133,19 @@ func units(s string) int {
 		n += max(utf16.RuneLen(r), 1)
 	}
 	return n
+}
+
+// shown keeps the Explorer of Windows from showing some object of its own, as the control panel, in place of what is in a folder called
+// "x.{CLSID}".
+//
+// https://learn.microsoft.com/windows/win32/shell/nse-junction
+func shown(s string) string {
+	const long = len(".{00000000-0000-0000-0000-000000000000}")
+	at := len(s) - long
+	if at < 0 || s[at:at+2] != ".{" || s[len(s)-1] != '}' || strings.Trim(s[at+2:len(s)-1], "0123456789abcdefABCDEF-") != "" {
+		return s
+	}
+	return s[:at+1] + "_" + s[at+2:]
 }
 
 // reserved reports whether Windows takes s for a device, whatever its extension.

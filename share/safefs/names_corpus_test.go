@@ -54,7 +54,7 @@ func corpus() []string {
 		add(s)
 	}
 	add("desktop.ini", "Desktop.ini", "autorun.inf", "AUTORUN.INF", "Thumbs.db", ".DS_Store", "._x", "..namedfork", "Icon\r", ".Trashes", ".htaccess", ".bashrc", ".profile", ".ssh",
-		"authorized_keys", "id_ed25519", "evil.desktop", "x.lnk", "x.url", "x.scf", "x.pif", "x.exe", "x.jpg.exe", "x.jpg          .exe", "System Volume Information", "$RECYCLE.BIN",
+		"authorized_keys", "id_ed25519", "evil.desktop", "God.{ED7BA470-8E54-465E-825C-99712043E01C}", ".{ed7ba470-8e54-465e-825c-99712043e01c}", "x.{not a CLSID, but as long as one is.}", "x.lnk", "x.url", "x.scf", "x.pif", "x.exe", "x.jpg.exe", "x.jpg          .exe", "System Volume Information", "$RECYCLE.BIN",
 		"lost+found", ".git", "core", "-", "-rf", "--", "--help", "-o", "- x", "PROGRA~1", "a~1", "~$doc.docx", "a~", "#x#", ".nfs0001", ".fuse_hidden0001", ".X11-unix")
 	// the same name twice, for people or for a disk
 	pairs := []string{"Caf\u00e9.txt", "Cafe\u0301.txt", "CAF\u00c9.TXT", "cafe\u0301.TXT", "stra\u00dfe", "STRASSE", "stra\u1e9ee", "strasse", "\u0130stanbul", "i\u0307stanbul", "istanbul",
