@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"os"
 	"slices"
-	"syscall"
 	"testing"
 	"time"
 
@@ -45,13 +44,13 @@ func TestChecksAreFew(t *testing.T) {
 }
 
 func TestReachOf(t *testing.T) {
-	if r := reachOf(syscall.EHOSTUNREACH, 10*time.Millisecond); r != doctor.Rejected {
+	if r := reachOf(errUnreachable, 10*time.Millisecond); r != doctor.Rejected {
 		t.Errorf("at once: %s", r)
 	}
-	if r := reachOf(syscall.EHOSTUNREACH, 3*time.Second); r != doctor.Unreachable {
+	if r := reachOf(errUnreachable, 3*time.Second); r != doctor.Unreachable {
 		t.Errorf("after a search: %s", r)
 	}
-	if r := reachOf(syscall.ECONNREFUSED, 0); r != doctor.Refused {
+	if r := reachOf(errRefused, 0); r != doctor.Refused {
 		t.Errorf("refused: %s", r)
 	}
 	if r := reachOf(os.ErrDeadlineExceeded, knockTime); r != doctor.TimedOut {

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"porchlight/app/config"
@@ -203,7 +202,7 @@ type said struct {
 
 // errorWords are the errors that a command does not explain itself; of several that fit, the first.
 func errorWords() []said {
-	return []said{
+	out := []said{
 		{control.ErrNoEngine, exitNoEngine, "cli.error.engine-ended"},
 		{control.ErrVersion, exitFailed, "cli.error.version"},
 		{config.ErrLocked, exitFailed, "cli.error.locked"},
@@ -232,9 +231,6 @@ func errorWords() []said {
 		{transfer.ErrBusy, exitFailed, "cli.error.busy"},
 		{transfer.ErrFull, exitFailed, "cli.error.full"},
 		{safefs.ErrFull, exitFailed, "cli.error.full"},
-		{syscall.ENOSPC, exitFailed, "cli.error.own-full"},
-		{syscall.EDQUOT, exitFailed, "cli.error.own-full"},
-		{syscall.EROFS, exitFailed, "cli.error.own-read-only"},
 		{transfer.ErrChanged, exitFailed, "cli.error.changed"},
 		{transfer.ErrLimit, exitFailed, "cli.error.limit"},
 		{transfer.ErrProtocol, exitFailed, "cli.error.protocol"},
@@ -247,4 +243,11 @@ func errorWords() []said {
 		{context.Canceled, exitFailed, "cli.error.interrupted"},
 		{context.DeadlineExceeded, exitFailed, "cli.error.slow"},
 	}
+	for _, err := range config.DiskFull() {
+		out = append(out, said{err, exitFailed, "cli.error.own-full"})
+	}
+	for _, err := range config.DiskReadOnly() {
+		out = append(out, said{err, exitFailed, "cli.error.own-read-only"})
+	}
+	return out
 }

@@ -28,6 +28,9 @@ func TestWhatShowsAPath(t *testing.T) {
 		{"windows", "/dl", true, []string{`explorer "/dl"`}},
 		{"windows", "/dl/a,/root,b", true, []string{`explorer "/dl/a,/root,b"`}},
 	} {
+		if tt.system != "windows" && runtime.GOOS == "windows" {
+			continue // paths of the other kind
+		}
 		got := showers(tt.system, tt.path, tt.dir)
 		if len(got) != len(tt.want) {
 			t.Errorf("%s %s: %q", tt.system, tt.path, got)

@@ -308,7 +308,7 @@ func (d *DB) backup(ctx context.Context, at int) error {
 	if err := errors.Join(f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	if err := os.Rename(tmp, to); err != nil {
+	if err := (whole.OS{}).Rename(tmp, to); err != nil {
 		return err
 	}
 	return whole.OS{}.SyncDir(filepath.Dir(to))

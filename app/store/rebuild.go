@@ -65,7 +65,7 @@ func rebuild(ctx context.Context, path string, cfg Config, steps []string, cause
 		err = errors.Join(err, d.Close())
 	}
 	if err == nil {
-		err = os.Rename(fresh, path)
+		err = whole.OS{}.Rename(fresh, path)
 	}
 	if err == nil {
 		err = whole.OS{}.SyncDir(filepath.Dir(path))
@@ -89,7 +89,7 @@ func setAside(path string) (string, error) {
 	}
 	aside := path + asideMark + time.Now().UTC().Format("20060102-150405.000")
 	for _, ext := range append(journals(), "") { // the file last: until then the next start does this again
-		if err := os.Rename(path+ext, aside+ext); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := (whole.OS{}).Rename(path+ext, aside+ext); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return "", fmt.Errorf("set the damaged database aside: %w", access(err))
 		}
 	}

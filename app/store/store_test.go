@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -80,7 +81,11 @@ var (
 )
 
 func TestSharesRound(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "a?b#c%20", "porchlight.db")
+	odd := "a?b#c%20" // what a URI of SQLite would take for more than a name
+	if runtime.GOOS == "windows" {
+		odd = "a b#c%20"
+	}
+	path := filepath.Join(t.TempDir(), odd, "porchlight.db")
 	no(t, os.Mkdir(filepath.Dir(path), 0o700))
 	d := openTest(t, path, Config{})
 	s := d.Shares()

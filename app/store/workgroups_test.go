@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -217,7 +218,7 @@ func found(t *testing.T, path, text string) (n int) {
 		data, err := os.ReadFile(file)
 		if bytes.Contains(data, []byte(text)) {
 			n++
-			if fi, err := e.Info(); err != nil || fi.Mode().Perm() != 0o600 {
+			if fi, err := e.Info(); err != nil || fi.Mode().Perm() != 0o600 && runtime.GOOS != "windows" { // there it is the folder that counts
 				t.Error("others may read", file)
 			}
 		}

@@ -3,8 +3,8 @@ package viewmodel
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
-	"syscall"
 	"time"
 
 	"porchlight/app/config"
@@ -83,10 +83,21 @@ func (n *Notices) expire(turn int) {
 	n.core.changed()
 }
 
+// diskErrors say that the disk of this computer's own files takes nothing more.
+func diskErrors() (out []errorKey) {
+	for _, err := range config.DiskFull() {
+		out = append(out, errorKey{err, "error.own-full"})
+	}
+	for _, err := range config.DiskReadOnly() {
+		out = append(out, errorKey{err, "error.own-read-only"})
+	}
+	return out
+}
+
 // errorWords says in words what went wrong. What has no words of its own is told as it is, because a person with a helper
 // on the phone is better off with it than with "something went wrong".
 func (c *core) errorWords(err error) string {
-	for _, known := range append(groupErrors(), []errorKey{
+	for _, known := range slices.Concat(groupErrors(), []errorKey{
 		{transfer.ErrAway, "error.away"},
 		{transfer.ErrGone, "error.gone"},
 		{transfer.ErrBusy, "error.busy"},
@@ -106,9 +117,6 @@ func (c *core) errorWords(err error) string {
 		{catalogue.ErrMany, "error.share-many"},
 		{catalogue.ErrUnknown, "error.share-unknown"},
 		{safefs.ErrFull, "error.full"},
-		{syscall.ENOSPC, "error.own-full"},
-		{syscall.EDQUOT, "error.own-full"},
-		{syscall.EROFS, "error.own-read-only"},
 		{config.ErrLocked, "error.locked"},
 		{config.ErrNewer, "error.newer"},
 		{store.ErrNewer, "error.newer"},
@@ -117,7 +125,7 @@ func (c *core) errorWords(err error) string {
 		{identity.ErrMissing, "error.key"},
 		{identity.ErrDamaged, "error.key"},
 		{context.DeadlineExceeded, "error.slow"},
-	}...) {
+	}, diskErrors()) {
 		if errors.Is(err, known.err) {
 			return c.words.Text(known.key, "Why", err)
 		}

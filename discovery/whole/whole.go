@@ -34,13 +34,13 @@ type OS struct{}
 func (OS) CreateTemp(dir, pattern string) (File, error) { return os.CreateTemp(dir, pattern) }
 
 // Rename is Disk's.
-func (OS) Rename(from, to string) error { return os.Rename(from, to) }
+func (OS) Rename(from, to string) error { return Again(func() error { return os.Rename(from, to) }) }
 
 // SyncDir is Disk's.
 func (OS) SyncDir(dir string) error { return syncDir(dir) }
 
 // Remove is Disk's.
-func (OS) Remove(path string) error { return os.Remove(path) }
+func (OS) Remove(path string) error { return Again(func() error { return os.Remove(path) }) }
 
 // Write replaces the file at path, or makes it, readable for this user only. pattern names the file it is written to before
 // (os.CreateTemp); one that a power cut leaves behind is in nobody's way. The content is on the disk before the name leads

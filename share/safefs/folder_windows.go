@@ -113,7 +113,7 @@ func (a *anchor) stat(p share.Path) (meta, error) {
 		return metaOfInfo(a.self), nil
 	}
 	name := filepath.FromSlash(string(p))
-	if !filepath.IsLocal(name) || strings.ContainsAny(name, `:*?"<>|`) {
+	if !callable(name) {
 		return meta{}, fmt.Errorf("%w: no name on this system", ErrGone)
 	}
 	if p.Dir() != "" { // proves the way to p
@@ -166,6 +166,11 @@ func (a *anchor) open(p share.Path) (*os.File, meta, error) {
 		return nil, meta{}, err
 	}
 	return f, m, nil
+}
+
+// callable reports whether Windows takes a path. A disk may hold others: Linux wrote them, or the server behind a network drive.
+func callable(name string) bool {
+	return filepath.IsLocal(name) && !strings.ContainsAny(name, `:*?"<>|`)
 }
 
 // folder is a folder being read.
@@ -224,6 +229,9 @@ func (d *folder) read(int) ([]row, error) {
 			m := metaOfAttributes(le.Uint32(b[atAttributes:]), le.Uint32(b[atTag:]))
 			m.size, m.ino = int64(le.Uint64(b[atSize:])), le.Uint64(b[atID:])
 			m.mtime, m.ctime = nanos(le.Uint64(b[atWritten:])), nanos(le.Uint64(b[atChanged:]))
+			if !callable(name) {
+				m.kind, m.reason = share.Other, ReasonName
+			}
 			rows = append(rows, row{name: name, dir: m.kind == share.Dir, meta: &m})
 		}
 		next := int(le.Uint32(b))
@@ -240,6 +248,9 @@ func (d *folder) stat(name string) (meta, error) {
 	p, reason := child(d.path, name)
 	if reason != "" {
 		return meta{kind: share.Other, reason: reason}, nil
+	}
+	if !callable(name) {
+		return meta{kind: share.Other, reason: ReasonName}, nil
 	}
 	return d.a.stat(p)
 }

@@ -12,6 +12,8 @@ import (
 	"os"
 	"path"
 	"time"
+
+	"porchlight/discovery/whole"
 )
 
 // PartID names the private folder of one pull.
@@ -75,7 +77,9 @@ func (d *Dest) partRoot(name string) (*os.Root, error) {
 func (d *Dest) DropPart(id PartID) error {
 	parts, err := d.parts()
 	if err == nil {
-		err = d.watch.step(Step{Deed: Removed, Name: path.Join(partsDir, id.String())}, func() error { return parts.RemoveAll(id.String()) })
+		err = d.watch.step(Step{Deed: Removed, Name: path.Join(partsDir, id.String())}, func() error {
+			return whole.Again(func() error { return parts.RemoveAll(id.String()) })
+		})
 		sweepProbes(parts)
 		parts.Close()
 	}
@@ -302,14 +306,17 @@ func ended(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.
 
 // Remove deletes a file of the folder. Not an error if it is not there.
 func (p *Part) Remove(name string) error {
-	err := p.dest.watch.step(Step{Deed: Removed, Name: p.rel(name)}, func() error { return p.root.Remove(name) })
+	err := p.dest.watch.step(Step{Deed: Removed, Name: p.rel(name)}, func() error {
+		return whole.Again(func() error { return p.root.Remove(name) })
+	})
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove part: %w", err)
 	}
 	return nil
 }
 
-// Sweep deletes every file that keep does not want.
+// Sweep deletes every file that keep does not want. One that cannot be deleted, as while another program looks at it, is in nobody's way
+// until the folder itself goes.
 func (p *Part) Sweep(keep func(name string) bool) error {
 	d, err := p.root.Open(".")
 	if err != nil {
@@ -322,9 +329,7 @@ func (p *Part) Sweep(keep func(name string) bool) error {
 	}
 	for _, n := range names {
 		if !keep(n) {
-			if err := p.Remove(n); err != nil {
-				return err
-			}
+			_ = p.Remove(n)
 		}
 	}
 	return nil

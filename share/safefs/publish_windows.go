@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/windows"
+
+	"porchlight/discovery/whole"
 )
 
 // publish renames without replacing: MoveFileEx does so unless told otherwise. Every name in the paths was made here.
@@ -21,16 +23,18 @@ func publish(p *Part, name string, to *Folder, final string) error {
 	if err != nil {
 		return err
 	}
-	err = windows.MoveFileEx(from, dst, windows.MOVEFILE_WRITE_THROUGH)
-	if errors.Is(err, windows.ERROR_ALREADY_EXISTS) || errors.Is(err, windows.ERROR_FILE_EXISTS) {
-		return fs.ErrExist
-	}
-	if errors.Is(err, windows.ERROR_ACCESS_DENIED) { // what it says when a folder has the name
-		if _, serr := to.Stat(final); serr == nil {
+	return whole.Again(func() error {
+		err := windows.MoveFileEx(from, dst, windows.MOVEFILE_WRITE_THROUGH)
+		if errors.Is(err, windows.ERROR_ALREADY_EXISTS) || errors.Is(err, windows.ERROR_FILE_EXISTS) {
 			return fs.ErrExist
 		}
-	}
-	return err
+		if errors.Is(err, windows.ERROR_ACCESS_DENIED) { // what it says when a folder has the name
+			if _, serr := to.Stat(final); serr == nil {
+				return fs.ErrExist
+			}
+		}
+		return err
+	})
 }
 
 // longPath lifts the limit of 260 letters.
