@@ -107,6 +107,8 @@ func (d *folder) look(name string) (meta, bool, error) {
 		return meta{}, false, nil
 	case errors.Is(err, fs.ErrPermission), meansGone(err):
 		return meta{kind: share.Other, reason: ReasonAccess}, true, nil
+	case isBroken(err): // all the more somebody wants the rest
+		return meta{kind: share.Other, reason: ReasonBroken}, true, nil
 	}
 	return meta{}, false, err
 }

@@ -112,3 +112,5 @@ func mountKind(dir string) string {
 	}
 	return ""
 }
+
+const makesNoSense = unix.EUCLEAN // "structure needs cleaning"

@@ -24,6 +24,11 @@ func isLost(err error) bool {
 	return false
 }
 
+// isBroken knows what is said of one file or folder whose place on the disk cannot be read or makes no sense.
+func isBroken(err error) bool {
+	return errors.Is(err, unix.EIO) || errors.Is(err, unix.EBADMSG) || errors.Is(err, unix.EOVERFLOW) || errors.Is(err, makesNoSense)
+}
+
 func isBadName(err error) bool {
 	return errors.Is(err, unix.ENAMETOOLONG) || errors.Is(err, unix.EILSEQ)
 }

@@ -62,6 +62,17 @@ func isFull(err error) bool {
 	return errors.Is(err, windows.ERROR_DISK_FULL) || errors.Is(err, windows.ERROR_HANDLE_DISK_FULL) || errors.Is(err, windows.ERROR_DISK_QUOTA_EXCEEDED)
 }
 
+// isBroken knows what is said of one file or folder whose place on the disk cannot be read or makes no sense.
+func isBroken(err error) bool {
+	for _, e := range []windows.Errno{windows.ERROR_CRC, windows.ERROR_SECTOR_NOT_FOUND, windows.ERROR_READ_FAULT, windows.ERROR_IO_DEVICE,
+		windows.ERROR_FILE_CORRUPT, windows.ERROR_DISK_CORRUPT} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
 func isTooLarge(err error) bool { return errors.Is(err, windows.ERROR_FILE_TOO_LARGE) }
 
 func isReadOnly(err error) bool { return errors.Is(err, windows.ERROR_WRITE_PROTECT) }

@@ -20,6 +20,7 @@ const (
 	ReasonName   = "unreadable name"
 	ReasonDeep   = "path too long"
 	ReasonAccess = "no access"
+	ReasonBroken = "damaged" // the disk cannot say anything about it
 )
 
 // meta is what the disk says about one entry.

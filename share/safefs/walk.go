@@ -44,7 +44,12 @@ func (w *walk) folder(p share.Path, m meta, first bool) error {
 	if err != nil {
 		return w.closed(p, m, first, err)
 	}
-	subs, err := w.files(d)
+	rows, err := d.rows(w.ctx)
+	if err != nil {
+		d.close()
+		return w.closed(p, m, first, err)
+	}
+	subs, err := w.files(d, rows)
 	d.close()
 	if err != nil {
 		return err
@@ -61,12 +66,8 @@ func (w *walk) folder(p share.Path, m meta, first bool) error {
 	return nil
 }
 
-// files yields an open folder and all in it but the folders, which it returns.
-func (w *walk) files(d *folder) ([]row, error) {
-	rows, err := d.rows(w.ctx)
-	if err != nil {
-		return nil, gone("walk", d.path, err)
-	}
+// files yields an open folder and all in it but the folders, which it returns. rows are what is in it.
+func (w *walk) files(d *folder, rows []row) ([]row, error) {
 	if err := w.yield(w.a.entry(d.path, d.meta)); err != nil {
 		return nil, err
 	}
@@ -100,7 +101,7 @@ func (w *walk) files(d *folder) ([]row, error) {
 	return slices.Clip(subs), nil
 }
 
-// closed decides about a folder that did not open.
+// closed decides about a folder that did not open, or cannot be read.
 func (w *walk) closed(p share.Path, m meta, first bool, err error) error {
 	switch {
 	case first:
@@ -109,6 +110,9 @@ func (w *walk) closed(p share.Path, m meta, first bool, err error) error {
 		return nil
 	case errors.Is(err, fs.ErrPermission), meansGone(err):
 		m.kind, m.reason = share.Other, ReasonAccess
+		return w.yield(w.a.entry(p, m))
+	case isBroken(err):
+		m.kind, m.reason = share.Other, ReasonBroken
 		return w.yield(w.a.entry(p, m))
 	}
 	return gone("walk", p, err)
