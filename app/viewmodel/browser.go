@@ -104,7 +104,7 @@ func (b *Browser) Row(i int) Row {
 
 func (c *core) row(e share.Entry) Row {
 	kind := kindOf(e)
-	r := Row{Icon: iconOf(kind), Name: e.Name(), Kind: c.words.Text("kind." + kind), Folder: e.Kind == share.Dir,
+	r := Row{Icon: iconOf(kind), Name: e.Name(), Kind: c.words.Text(kindKey(e)), Folder: e.Kind == share.Dir,
 		Blocked: e.Kind == share.Other, Changed: c.fmt.When(e.MTime, c.cfg.Now())}
 	if e.Kind == share.File {
 		r.Size = c.fmt.Size(e.Size)

@@ -56,7 +56,7 @@ func TestBrowserRows(t *testing.T) {
 	if got := b.Row(2); got != (Row{Icon: "image", Name: "apple.jpg", Size: "5.99\u00a0MB", Changed: "Yesterday 12:00", Kind: "Picture"}) {
 		t.Errorf("file: %+v", got)
 	}
-	if got := b.Row(5); !got.Blocked || got.Kind != "Not a file" {
+	if got := b.Row(5); !got.Blocked || got.Kind != "Link" {
 		t.Errorf("link: %+v", got)
 	}
 	if b.Row(-1) != (Row{}) || b.Row(6) != (Row{}) {

@@ -9,6 +9,7 @@ import (
 
 	"porchlight/assets"
 	"porchlight/share"
+	"porchlight/share/safefs"
 )
 
 // Format writes numbers, sizes and times as the language of the words does. A value.
@@ -141,6 +142,28 @@ func day(t time.Time) string { return t.Format(time.DateOnly) }
 
 func (f Format) decimal(s string) string {
 	return strings.Replace(s, ".", f.words.Text("format.decimal"), 1)
+}
+
+// kindKey is the key of the words for the sort of an entry; of what cannot be opened they say why.
+func kindKey(e share.Entry) string {
+	kind := kindOf(e)
+	if kind == "other" {
+		switch e.Reason {
+		case safefs.ReasonLink:
+			kind = "link"
+		case safefs.ReasonMount:
+			kind = "disk"
+		case safefs.ReasonName:
+			kind = "name"
+		case safefs.ReasonDeep:
+			kind = "deep"
+		case safefs.ReasonAccess:
+			kind = "access"
+		case safefs.ReasonBroken:
+			kind = "damaged"
+		}
+	}
+	return "kind." + kind
 }
 
 // kindOf returns the sort of a file by the ending of its name, "picture" and so on: the key of its words under "kind.".

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"porchlight/assets"
+	"porchlight/share"
+	"porchlight/share/safefs"
 )
 
 func TestFormat(t *testing.T) {
@@ -32,6 +34,30 @@ func TestFormat(t *testing.T) {
 		for i := range want {
 			if got[i] != want[i] {
 				t.Errorf("%s %d: %q, want %q", lang, i, got[i], want[i])
+			}
+		}
+	}
+}
+
+// TestWhyItCannotBeOpened: every reason has words of its own, in every language.
+func TestWhyItCannotBeOpened(t *testing.T) {
+	for _, lang := range assets.Languages() {
+		words, err := assets.Load(lang)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := map[string]bool{words.Text("kind.other"): true}
+		for _, why := range []string{safefs.ReasonLink, safefs.ReasonMount, safefs.ReasonName, safefs.ReasonDeep, safefs.ReasonAccess, safefs.ReasonBroken} {
+			key := kindKey(share.Entry{Kind: share.Other, Path: "a.jpg", Reason: why})
+			if text := words.Text(key); seen[text] || text == key {
+				t.Errorf("%s in %s: %q", why, lang, text)
+			} else {
+				seen[text] = true
+			}
+		}
+		for _, why := range []string{safefs.ReasonDevice, safefs.ReasonPipe, safefs.ReasonSocket, "of a later version"} {
+			if key := kindKey(share.Entry{Kind: share.Other, Path: "a.jpg", Reason: why}); key != "kind.other" {
+				t.Errorf("%s: %s", why, key)
 			}
 		}
 	}
