@@ -28,7 +28,7 @@ const (
 // notifier talks to the desktop over the session bus, on one connection made when it is first needed.
 type notifier struct {
 	getenv func(string) string
-	icon   notePicture
+	icon   func() (notePicture, error) // made when it is first needed: most days nobody is told anything
 
 	mu     sync.Mutex // guards the fields below
 	conn   *dbus.Conn // nil before the first note, and after the bus has gone
@@ -44,11 +44,17 @@ type notePicture struct {
 }
 
 func (n *notifier) prepare(icon []byte, getenv func(string) string) error {
-	img, err := png.Decode(bytes.NewReader(icon))
-	if err != nil {
+	if _, err := png.DecodeConfig(bytes.NewReader(icon)); err != nil {
 		return fmt.Errorf("icon: %w", err)
 	}
-	n.getenv, n.icon, n.clicks = getenv, smaller(img), map[uint32]func(){}
+	n.getenv = getenv
+	n.icon = sync.OnceValues(func() (notePicture, error) {
+		img, err := png.Decode(bytes.NewReader(icon))
+		if err != nil {
+			return notePicture{}, fmt.Errorf("icon: %w", err)
+		}
+		return smaller(img), nil
+	})
 	return nil
 }
 
@@ -76,6 +82,10 @@ func smaller(img image.Image) notePicture {
 }
 
 func (n *notifier) show(ctx context.Context, note Note) error {
+	icon, err := n.icon()
+	if err != nil {
+		return err
+	}
 	conn, err := n.connect(ctx)
 	if err != nil {
 		return fmt.Errorf("notification: %w", err)
@@ -93,7 +103,7 @@ func (n *notifier) show(ctx context.Context, note Note) error {
 	if note.Clicked != nil && slices.Contains(can, "actions") {
 		actions = []string{"default", note.Click} // a click on the note itself
 	}
-	hints := map[string]dbus.Variant{"image-data": dbus.MakeVariant(n.icon), "desktop-entry": dbus.MakeVariant(entryName)}
+	hints := map[string]dbus.Variant{"image-data": dbus.MakeVariant(icon), "desktop-entry": dbus.MakeVariant(entryName)}
 	n.mu.Lock() // so that a click is not heard before it is known whose it is
 	defer n.mu.Unlock()
 	var id uint32
@@ -101,7 +111,10 @@ func (n *notifier) show(ctx context.Context, note Note) error {
 	if err != nil {
 		return fmt.Errorf("notification: %w", err)
 	}
-	if len(actions) > 0 && len(n.clicks) < maxClicks {
+	if len(n.clicks) == maxClicks { // old ones that this desktop never takes away
+		clear(n.clicks)
+	}
+	if len(actions) > 0 {
 		n.clicks[id] = note.Clicked
 	}
 	return nil
