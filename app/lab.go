@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -51,10 +52,23 @@ func labName(i int) string {
 	return fmt.Sprintf("Computer-%d", i+1)
 }
 
+// labRoom makes the folder of a lab. On Windows temporary ones lie where programs keep private data, and nothing of that is ever shared.
+func labRoom() (string, error) {
+	in := ""
+	if runtime.GOOS == "windows" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return "", err
+		}
+		in = home
+	}
+	return os.MkdirTemp(in, "porchlight-lab-")
+}
+
 // runLab makes o.N computers, each with its own folder and some files, and keeps them until ctx ends; with o.Demo one pulls
 // from another first, and that is all.
 func runLab(ctx context.Context, version string, o cli.LabOptions, out io.Writer) (err error) {
-	base, err := os.MkdirTemp("", "porchlight-lab-")
+	base, err := labRoom()
 	if err != nil {
 		return fmt.Errorf("make room for the lab: %w", err)
 	}
