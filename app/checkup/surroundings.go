@@ -207,7 +207,8 @@ func systemPublic(ctx context.Context) (out []string) {
 	if runtime.GOOS != "windows" {
 		return nil
 	}
-	const question = "Get-NetConnectionProfile | Where-Object NetworkCategory -eq Public | ForEach-Object InterfaceAlias"
+	// without the first command names come in the letters of DOS, and "Réseau" is no interface Go knows
+	const question = "try{[Console]::OutputEncoding=[Text.Encoding]::UTF8}catch{}; Get-NetConnectionProfile | Where-Object NetworkCategory -eq Public | ForEach-Object InterfaceAlias"
 	for line := range strings.Lines(run(ctx, "powershell", "-NoProfile", "-NonInteractive", "-Command", question)) {
 		if line = strings.TrimSpace(line); line != "" {
 			out = append(out, line)

@@ -215,6 +215,23 @@ func TestFixOpensTheSubnetOnly(t *testing.T) {
 }
 
 // TestFixOfACopy: the command line that makes this computer a new one, wherever program and home lie.
+// TestFixOfAPublicInterface: whatever an interface is called is one name for PowerShell, which ends a text at curled quotes too.
+func TestFixOfAPublicInterface(t *testing.T) {
+	f := facts(func(f *Facts) {
+		f.Interfaces[0].Name = "Bob’s 'LAN'; calc"
+		f.SystemPublic = []string{f.Interfaces[0].Name}
+	})
+	for _, found := range Examine(f) {
+		if found.Code == SystemPublic {
+			if want := `powershell -Command "Set-NetConnectionProfile -InterfaceAlias 'Bob’’s ''LAN''; calc' -NetworkCategory Private"`; len(found.Fix) != 1 || found.Fix[0] != want {
+				t.Errorf("%q, want %q", found.Fix, want)
+			}
+			return
+		}
+	}
+	t.Error("it is not found")
+}
+
 func TestFixOfACopy(t *testing.T) {
 	for _, tt := range []struct{ system, program, home, want string }{
 		{"linux", "/usr/bin/porchlight", "/home/anna/.local/share/porchlight", "'/usr/bin/porchlight' --home '/home/anna/.local/share/porchlight' identity new --yes"},

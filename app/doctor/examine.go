@@ -61,6 +61,10 @@ func (e *examination) say(l Level, c Code, params ...string) *Finding {
 	return &e.found[len(e.found)-1]
 }
 
+// powerQuoted doubles what PowerShell takes for the end of a text in single quotes, curled ones too
+// (about_Quoting_Rules).
+var powerQuoted = strings.NewReplacer("'", "''", "‘", "‘‘", "’", "’’", "‚", "‚‚", "‛", "‛‛")
+
 func (e *examination) network() {
 	f := e.facts
 	switch {
@@ -80,7 +84,7 @@ func (e *examination) network() {
 			level = Hint
 		}
 		e.say(level, SystemPublic, "Interface", name).Fix = []string{
-			fmt.Sprintf(`powershell -Command "Set-NetConnectionProfile -InterfaceAlias '%s' -NetworkCategory Private"`, strings.ReplaceAll(name, "'", "''"))}
+			fmt.Sprintf(`powershell -Command "Set-NetConnectionProfile -InterfaceAlias '%s' -NetworkCategory Private"`, powerQuoted.Replace(name))}
 	}
 }
 
