@@ -146,24 +146,15 @@ func (f Format) decimal(s string) string {
 
 // kindKey is the key of the words for the sort of an entry; of what cannot be opened they say why.
 func kindKey(e share.Entry) string {
-	kind := kindOf(e)
-	if kind == "other" {
-		switch e.Reason {
-		case safefs.ReasonLink:
-			kind = "link"
-		case safefs.ReasonMount:
-			kind = "disk"
-		case safefs.ReasonName:
-			kind = "name"
-		case safefs.ReasonDeep:
-			kind = "deep"
-		case safefs.ReasonAccess:
-			kind = "access"
-		case safefs.ReasonBroken:
-			kind = "damaged"
+	if e.Kind == share.Other {
+		if key := map[string]string{
+			safefs.ReasonLink: "kind.link", safefs.ReasonMount: "kind.disk", safefs.ReasonName: "kind.name",
+			safefs.ReasonDeep: "kind.deep", safefs.ReasonAccess: "kind.access", safefs.ReasonBroken: "kind.damaged",
+		}[e.Reason]; key != "" {
+			return key
 		}
 	}
-	return "kind." + kind
+	return "kind." + kindOf(e)
 }
 
 // kindOf returns the sort of a file by the ending of its name, "picture" and so on: the key of its words under "kind.".

@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unsafe"
 
@@ -64,13 +65,13 @@ func isFull(err error) bool {
 
 // isBroken knows what is said of one file or folder whose place on the disk cannot be read or makes no sense.
 func isBroken(err error) bool {
-	for _, e := range []windows.Errno{windows.ERROR_CRC, windows.ERROR_SECTOR_NOT_FOUND, windows.ERROR_READ_FAULT, windows.ERROR_IO_DEVICE,
-		windows.ERROR_FILE_CORRUPT, windows.ERROR_DISK_CORRUPT} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return false
+	return isAny(err, windows.ERROR_CRC, windows.ERROR_SECTOR_NOT_FOUND, windows.ERROR_READ_FAULT, windows.ERROR_IO_DEVICE,
+		windows.ERROR_FILE_CORRUPT, windows.ERROR_DISK_CORRUPT)
+}
+
+// isAny reports whether err is one of those.
+func isAny(err error, known ...windows.Errno) bool {
+	return slices.ContainsFunc(known, func(e windows.Errno) bool { return errors.Is(err, e) })
 }
 
 func isTooLarge(err error) bool { return errors.Is(err, windows.ERROR_FILE_TOO_LARGE) }
@@ -79,13 +80,8 @@ func isReadOnly(err error) bool { return errors.Is(err, windows.ERROR_WRITE_PROT
 
 // isLost knows what is said of a disk that was pulled out under an open file.
 func isLost(err error) bool {
-	for _, e := range []windows.Errno{windows.ERROR_NOT_READY, windows.ERROR_IO_DEVICE, windows.ERROR_DEV_NOT_EXIST, windows.ERROR_NO_SUCH_DEVICE,
-		windows.ERROR_DEVICE_NOT_CONNECTED, windows.ERROR_NO_MEDIA_IN_DRIVE} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return false
+	return isAny(err, windows.ERROR_NOT_READY, windows.ERROR_IO_DEVICE, windows.ERROR_DEV_NOT_EXIST, windows.ERROR_NO_SUCH_DEVICE,
+		windows.ERROR_DEVICE_NOT_CONNECTED, windows.ERROR_NO_MEDIA_IN_DRIVE)
 }
 
 func isBadName(err error) bool {

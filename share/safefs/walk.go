@@ -3,6 +3,7 @@ package safefs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 
@@ -25,8 +26,16 @@ func (t *Tree) Walk(ctx context.Context, p share.Path, yield func(share.Entry) e
 	if m.kind != share.Dir {
 		return yield(a.entry(p, m))
 	}
-	w := walk{ctx: ctx, a: a, yield: yield}
-	return w.folder(p, m, true)
+	broken := false
+	w := walk{ctx: ctx, a: a, yield: func(e share.Entry) error {
+		broken = broken || e.Reason == ReasonBroken
+		return yield(e)
+	}}
+	err = w.folder(p, m, true)
+	if err == nil && broken && !a.still(t.dir) { // it was no bad place: the disk was taken out, and comes back whole
+		err = fmt.Errorf("walk %v: %w", p, ErrGone)
+	}
+	return err
 }
 
 type walk struct {
@@ -47,7 +56,10 @@ func (w *walk) folder(p share.Path, m meta, first bool) error {
 	rows, err := d.rows(w.ctx)
 	if err != nil {
 		d.close()
-		return w.closed(p, m, first, err)
+		if isBroken(err) {
+			return w.closed(p, m, first, err)
+		}
+		return gone("walk", p, err)
 	}
 	subs, err := w.files(d, rows)
 	d.close()
