@@ -38,7 +38,9 @@ type evil struct {
 func (e *evil) Source(discovery.DeviceID) (Source, error) {
 	p := link.NewPeer(discovery.DeviceID{1}, &link.Dialer{}, func() []netip.AddrPort { return nil }, nil)
 	for class := link.Quick; class <= link.Stream; class++ {
-		p.Client(class).Transport.(*http.Transport).DialContext = func(context.Context, string, string) (net.Conn, error) {
+		transport := p.Client(class).Transport.(*http.Transport)
+		transport.DisableKeepAlives = true // one that was made for nothing would wait for its question longer than the test
+		transport.DialContext = func(context.Context, string, string) (net.Conn, error) {
 			ours, theirs := net.Pipe()
 			go e.serve(theirs)
 			return ours, nil
